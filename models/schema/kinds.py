@@ -1,0 +1,228 @@
+"""Every kind of object that is kept, and how it goes away (invariant 7).
+
+A kind says whose it is, what it comes from, which purposes can need it, who may touch it, when it
+expires and how it is erased. The door refuses to write a kind that is not declared here, so an
+object that nobody planned to erase cannot exist. Engines add no kinds: what they make is declared
+here too.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from models.schema.errors import BadUsage
+from models.schema.purposes import NEEDS_FACE, NEEDS_VOICE, Purpose
+
+MEBIBYTE: Final = 1024 * 1024
+FEATURE_BYTES_MOST: Final = 16 * MEBIBYTE
+"""A feature object is read whole and at random by training; this bounds what one read costs."""
+
+KEY_BACKUP_DAYS: Final = 30
+"""Backups of the key store are kept at most this long (invariant 5)."""
+
+
+class Content(StrEnum):
+    """What the bytes are; access is granted by content (Policy P11)."""
+
+    RAW = "raw"
+    FEATURES = "features"
+    MEASUREMENTS = "measurements"
+    REPORT = "report"
+
+
+class Owner(StrEnum):
+    """Whose scope key wraps the object's data key."""
+
+    SUBJECT = "subject"
+    ARTEFACT = "artefact"
+    """Made of several people; none of their keys alone may open it (invariant 5)."""
+
+
+class Expiry(StrEnum):
+    """When an object goes by itself, without an order."""
+
+    QUARANTINE = "quarantine"
+    """A fixed time after it was received."""
+    RAW = "raw"
+    """Some days after ingest, at most some days after upload (Policy P25)."""
+    WITH_CONSENT = "with_consent"
+    """Lives as long as the consent it rests on (Policy P07, P25)."""
+
+
+class Erasure(StrEnum):
+    """How an object is erased."""
+
+    SHRED_AND_DELETE = "shred_and_delete"
+    """Destroy its data key, delete every version, verify by listing, keep a tombstone row."""
+
+
+class Role(StrEnum):
+    """Who acts at the door (Policy P11): the least that each needs stands in the kinds."""
+
+    INTAKE = "intake"
+    INGEST = "ingest"
+    TRAINING = "training"
+    STEWARD = "steward"
+    """Deletes and reconciles; never reads."""
+    PERSON = "person"
+    """The data subject's own access (Policy P16): report and export."""
+    REVIEW = "review"
+    AUDITOR = "auditor"
+    """Tries to open what was erased, and must fail."""
+
+
+class Kind(BaseModel):
+    """One declared kind of object."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    about: str = Field(min_length=1)
+    content: Content
+    media_type: str
+    owner: Owner
+    comes_from: tuple[str, ...]
+    """Kinds it is made of; empty for what a person hands in."""
+    purposes: frozenset[Purpose] = Field(min_length=1)
+    """Purposes that can need it; an object's own purposes are a subset (Policy P28)."""
+    expiry: Expiry
+    erasure: Erasure
+    bytes_most: int = Field(gt=0)
+    written_by: frozenset[Role] = Field(min_length=1)
+    read_by: frozenset[Role]
+
+
+_ALL = frozenset(Purpose)
+_RAW_BYTES_MOST = 1024**4
+
+_DECLARED = (
+    Kind(
+        name="quarantined_upload",
+        about="A file as it was received, before anything is known of it.",
+        content=Content.RAW,
+        media_type="application/octet-stream",
+        owner=Owner.SUBJECT,
+        comes_from=(),
+        purposes=_ALL,
+        expiry=Expiry.QUARANTINE,
+        erasure=Erasure.SHRED_AND_DELETE,
+        bytes_most=_RAW_BYTES_MOST,
+        written_by=frozenset({Role.INTAKE}),
+        read_by=frozenset({Role.INGEST}),
+    ),
+    Kind(
+        name="original",
+        about="The admitted recording, byte for byte as uploaded.",
+        content=Content.RAW,
+        media_type="application/octet-stream",
+        owner=Owner.SUBJECT,
+        comes_from=("quarantined_upload",),
+        purposes=_ALL,
+        expiry=Expiry.RAW,
+        erasure=Erasure.SHRED_AND_DELETE,
+        bytes_most=_RAW_BYTES_MOST,
+        written_by=frozenset({Role.INGEST}),
+        read_by=frozenset({Role.INGEST, Role.TRAINING, Role.PERSON, Role.REVIEW}),
+    ),
+    Kind(
+        name="voice_segment",
+        about="One utterance: log-mel, F0, voicing, energy, samples, transcript.",
+        content=Content.FEATURES,
+        media_type="application/vnd.safetensors",
+        owner=Owner.SUBJECT,
+        comes_from=("quarantined_upload", "original"),
+        purposes=NEEDS_VOICE,
+        expiry=Expiry.WITH_CONSENT,
+        erasure=Erasure.SHRED_AND_DELETE,
+        bytes_most=FEATURE_BYTES_MOST,
+        written_by=frozenset({Role.INGEST}),
+        read_by=frozenset({Role.INGEST, Role.TRAINING, Role.PERSON}),
+    ),
+    Kind(
+        name="voice_profile",
+        about="The speaker embedding of one upload, with the backend that made it.",
+        content=Content.FEATURES,
+        media_type="application/vnd.safetensors",
+        owner=Owner.SUBJECT,
+        comes_from=("quarantined_upload", "original"),
+        purposes=NEEDS_VOICE,
+        expiry=Expiry.WITH_CONSENT,
+        erasure=Erasure.SHRED_AND_DELETE,
+        bytes_most=FEATURE_BYTES_MOST,
+        written_by=frozenset({Role.INGEST}),
+        read_by=frozenset({Role.INGEST, Role.TRAINING, Role.PERSON}),
+    ),
+    Kind(
+        name="face_segment",
+        about="Some seconds of one person's track: landmarks, pose, mouth, aligned crops.",
+        content=Content.FEATURES,
+        media_type="application/vnd.safetensors",
+        owner=Owner.SUBJECT,
+        comes_from=("quarantined_upload", "original"),
+        purposes=NEEDS_FACE,
+        expiry=Expiry.WITH_CONSENT,
+        erasure=Erasure.SHRED_AND_DELETE,
+        bytes_most=FEATURE_BYTES_MOST,
+        written_by=frozenset({Role.INGEST}),
+        read_by=frozenset({Role.INGEST, Role.TRAINING, Role.PERSON}),
+    ),
+    Kind(
+        name="face_profile",
+        about="Identity embedding and best portraits of one upload, with the backend.",
+        content=Content.FEATURES,
+        media_type="application/vnd.safetensors",
+        owner=Owner.SUBJECT,
+        comes_from=("quarantined_upload", "original"),
+        purposes=NEEDS_FACE,
+        expiry=Expiry.WITH_CONSENT,
+        erasure=Erasure.SHRED_AND_DELETE,
+        bytes_most=FEATURE_BYTES_MOST,
+        written_by=frozenset({Role.INGEST}),
+        read_by=frozenset({Role.INGEST, Role.TRAINING, Role.PERSON, Role.REVIEW}),
+    ),
+    Kind(
+        name="measurements",
+        about="The numbers and small plots of one upload that verdicts and the report read.",
+        content=Content.MEASUREMENTS,
+        media_type="application/vnd.safetensors",
+        owner=Owner.SUBJECT,
+        comes_from=("quarantined_upload", "original"),
+        purposes=_ALL,
+        expiry=Expiry.WITH_CONSENT,
+        erasure=Erasure.SHRED_AND_DELETE,
+        bytes_most=FEATURE_BYTES_MOST,
+        written_by=frozenset({Role.INGEST}),
+        read_by=frozenset({Role.INGEST, Role.PERSON, Role.REVIEW}),
+    ),
+    Kind(
+        name="report",
+        about="The page that tells a person what became of one upload.",
+        content=Content.REPORT,
+        media_type="text/html; charset=utf-8",
+        owner=Owner.SUBJECT,
+        comes_from=("measurements",),
+        purposes=_ALL,
+        expiry=Expiry.WITH_CONSENT,
+        erasure=Erasure.SHRED_AND_DELETE,
+        bytes_most=FEATURE_BYTES_MOST,
+        written_by=frozenset({Role.INGEST}),
+        read_by=frozenset({Role.PERSON, Role.REVIEW}),
+    ),
+)
+
+KINDS: Final = MappingProxyType({kind.name: kind for kind in _DECLARED})
+
+
+def kind_named(name: str) -> Kind:
+    """The declared kind; raises BadUsage for any other name, so nothing undeclared is written."""
+    try:
+        return KINDS[name]
+    except KeyError:
+        raise BadUsage(
+            f"'{name}' is not a declared kind of object.",
+            remedy="Declare it in models/schema/kinds.py, with its owner, expiry and erasure.",
+        ) from None
