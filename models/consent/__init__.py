@@ -1,0 +1,1 @@
+"""The decision about consent: facts, laws, reasons."""
