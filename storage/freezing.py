@@ -1,0 +1,160 @@
+"""Stopping all use of a scope, in one SQL commit (invariant 4).
+
+The commit writes the ledger entry, the freeze, the erasure order it owes, and ends the runs in the
+scope. Only when the key store has the freeze too is success answered: a catalogue restored from an
+older copy must not forget it (invariant 5).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, select
+
+from models.schema.errors import NotFound
+from models.schema.purposes import Purpose
+from models.schema.retention import Retention
+from storage.catalogue import freezes, people, runs, uploads
+from storage.catalogue.freezes import FreezeRow, Order, Scope
+from storage.database import Database, Writing
+from storage.identifiers import random_id
+from storage.key_store import KeyStore, RecordedFreeze
+from storage.ledger import Ledger
+
+
+@dataclass(frozen=True)
+class Stop:
+    """What is to be stopped, why, and whether an erasure follows from it."""
+
+    scope: Scope
+    scope_id: str
+    purpose: Purpose | None
+    cause: str
+    """The ledger event: `withdrawal`, `refusal`, or what else stopped it."""
+    ground: str | None
+    """Policy P17 code of the erasure that is owed; None where nothing is to be erased."""
+    payload: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """What the commit wrote."""
+
+    freeze: str
+    order: str | None
+    ledger_sequence: int
+    runs_stopped: int
+
+
+def freeze(
+    catalogue: Database,
+    keys: KeyStore,
+    ledger: Ledger,
+    stop: Stop,
+    *,
+    now: datetime,
+    retention: Retention,
+) -> Stopped:
+    """Commit the stop and answer once both databases have it; raises NotFound."""
+    with catalogue.writing() as writing:
+        return freeze_within(writing, keys, ledger, stop, now=now, retention=retention)
+
+
+def freeze_within(
+    writing: Writing,
+    keys: KeyStore,
+    ledger: Ledger,
+    stop: Stop,
+    *,
+    now: datetime,
+    retention: Retention,
+) -> Stopped:
+    """The same inside the caller's transaction, which may check more before it stops."""
+    connection = writing.connection
+    subject_id = _lock(connection, stop)
+    payload: dict[str, Any] = {
+        "scope": stop.scope.value,
+        "scope_id": stop.scope_id,
+        "acted_at": now.isoformat(),
+        **stop.payload,
+    }
+    if stop.purpose is not None:
+        payload["purpose"] = stop.purpose.value
+    sequence = ledger.append(writing, stop.cause, payload, subject_id=subject_id)
+    row = FreezeRow(
+        id=random_id(),
+        scope=stop.scope,
+        scope_id=stop.scope_id,
+        purpose=stop.purpose,
+        cause=stop.cause,
+        ledger_sequence=sequence,
+        created_at=now,
+    )
+    freezes.add_freeze(connection, row)
+    order_id = None
+    if stop.ground is not None:
+        order_id = random_id()
+        freezes.add_order(
+            connection,
+            Order(
+                id=order_id,
+                scope=stop.scope,
+                scope_id=stop.scope_id,
+                purpose=stop.purpose,
+                ground=stop.ground,
+                state="pending",
+                ledger_sequence=sequence,
+                created_at=now,
+                due_at=now + timedelta(days=retention.request_days),
+            ),
+        )
+    stopped = runs.stop_runs(
+        connection, scope_condition=_runs_in(stop), purpose=stop.purpose, at=now
+    )
+    writing.after_commit.append(lambda: keys.record_freeze(recorded(row)))
+    return Stopped(freeze=row.id, order=order_id, ledger_sequence=sequence, runs_stopped=stopped)
+
+
+def recorded(row: FreezeRow) -> RecordedFreeze:
+    """The freeze as the key store keeps it."""
+    return RecordedFreeze(
+        id=row.id,
+        scope=row.scope.value,
+        scope_id=row.scope_id,
+        purpose=row.purpose.value if row.purpose else None,
+        cause=row.cause,
+        ledger_sequence=row.ledger_sequence,
+        created_at=row.created_at,
+    )
+
+
+def _lock(connection: Connection, stop: Stop) -> str | None:
+    """Hold the rows that every check in the scope shares; returns the subject, if it is one."""
+    if stop.scope is Scope.ACCOUNT:
+        people.lock_account(connection, stop.scope_id)
+        return None
+    subject_id = stop.scope_id
+    if stop.scope is Scope.UPLOAD:
+        upload = uploads.upload_by_id(connection, stop.scope_id)
+        if upload is None:
+            raise NotFound("There is no upload with this id.")
+        subject_id = upload.subject_id
+    elif stop.scope is Scope.AVATAR:
+        raise NotFound("There is no avatar with this id.")
+    if people.subject_by_id(connection, subject_id) is None:
+        raise NotFound("There is no such person here.")
+    people.lock(connection, subject_id, exclusively=True)
+    return subject_id
+
+
+def _runs_in(stop: Stop) -> ColumnElement[bool]:
+    if stop.scope is Scope.UPLOAD:
+        return runs.RUNS.c.upload_id == stop.scope_id
+    if stop.scope is Scope.ACCOUNT:
+        of_account = select(people.SUBJECTS.c.id).where(
+            people.SUBJECTS.c.account_id == stop.scope_id
+        )
+        return runs.RUNS.c.subject_id.in_(of_account)
+    return runs.RUNS.c.subject_id == stop.scope_id

@@ -1,0 +1,282 @@
+"""A folder as an object store: atomic, durable, private."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from models.schema.errors import LikenessError, NotFound, ServiceUnavailable, Tampered
+from storage.identifiers import random_id
+from storage.objects.interface import (
+    PIECE_BYTES,
+    Listed,
+    StoredObject,
+    Unfinished,
+    checked_key,
+    checked_offset,
+    checked_prefix,
+    is_key,
+    still_listed,
+    taken,
+)
+
+_WRITING: Final = "writing"
+_WHOLE: Final = "whole"
+
+
+class LocalStore:
+    """Objects as files: written beside, synced, then linked into place under their key.
+
+    A writer that is killed leaves a file in `writing/` that bears the key's name, so deleting the
+    key removes it too. Folders are 0700, files 0600. Symbolic links inside the store are never
+    followed; the store's own folder may be one.
+    """
+
+    def __init__(self, folder: Path, *, region: str) -> None:
+        self._writing = folder / _WRITING
+        self._whole = folder / _WHOLE
+        self._region = region
+        with _translated():
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for part in (self._writing, self._whole):
+                with suppress(FileExistsError):
+                    part.mkdir(mode=0o700)
+                _must_be_folder(part)
+
+    @property
+    def region(self) -> str:
+        """See ObjectStore."""
+        return self._region
+
+    def put(self, key: str, pieces: Iterable[bytes]) -> StoredObject:
+        """See ObjectStore."""
+        target = self._path(key)
+        temporary = self._writing / f"{key}.{random_id()}"
+        digest, size = sha256(), 0
+        with _translated():
+            if os.path.lexists(target):
+                raise taken()
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            # Only the writing is translated: what the source of the pieces raises is its own.
+            with _closing(descriptor):
+                for piece in pieces:
+                    digest.update(piece)
+                    size += len(piece)
+                    with _translated():
+                        _write_all(descriptor, piece)
+                with _translated():
+                    os.fsync(descriptor)
+            with _translated():
+                self._publish(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return StoredObject(size, digest.hexdigest())
+
+    @contextmanager
+    def get(self, key: str, *, offset: int = 0) -> Iterator[Iterator[bytes]]:
+        """See ObjectStore."""
+        path = self._path(key)
+        checked_offset(offset)
+        with _translated():
+            try:
+                # Without O_NONBLOCK a pipe that somebody put there would hang the reader.
+                descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            except FileNotFoundError:
+                raise _absent() from None
+        with _closing(descriptor):
+            with _translated():
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    raise _replaced()
+                os.lseek(descriptor, offset, os.SEEK_SET)
+            yield _pieces(descriptor)
+
+    def stat(self, key: str) -> StoredObject | None:
+        """See ObjectStore."""
+        with _translated():
+            try:
+                facts = self._path(key).lstat()
+            except FileNotFoundError:
+                return None
+        if not stat.S_ISREG(facts.st_mode):
+            raise _replaced()
+        return StoredObject(facts.st_size)
+
+    def list_keys(self, prefix: str = "") -> Iterator[Listed]:
+        """See ObjectStore."""
+        checked_prefix(prefix)
+        with _translated():
+            shelves = sorted(name for name in os.listdir(self._whole) if _shelf_of(name, prefix))
+        for shelf in shelves:
+            with _translated():
+                # One shelf, a 256th of the keys, is held and sorted at a time.
+                files = [entry for entry in os.scandir(self._whole / shelf) if is_key(entry.name)]
+            for file in sorted(files, key=lambda entry: entry.name):
+                if not file.name.startswith((prefix, shelf)[len(prefix) < len(shelf)]):
+                    continue
+                with _translated():
+                    try:
+                        facts = file.stat(follow_symlinks=False)
+                    except FileNotFoundError:
+                        continue
+                yield Listed(file.name, facts.st_size, datetime.fromtimestamp(facts.st_mtime, UTC))
+
+    def delete(self, key: str) -> None:
+        """See ObjectStore."""
+        target = self._path(key)
+        with _translated():
+            for path in (target, *self._writes_of(key)):
+                try:
+                    path.unlink()
+                except FileNotFoundError:
+                    continue
+                _sync(path.parent)
+            if self.traces(key):
+                raise still_listed()
+
+    def traces(self, key: str) -> list[str]:
+        """See ObjectStore."""
+        with _translated():
+            whole = ["whole"] if os.path.lexists(self._path(key)) else []
+            return whole + ["unfinished" for _ in self._writes_of(key)]
+
+    def unfinished(self) -> Iterator[Unfinished]:
+        """See ObjectStore."""
+        for path, seen in self._writes():
+            yield Unfinished(path.name.partition(".")[0], datetime.fromtimestamp(seen, UTC))
+
+    def clear_unfinished(self, *, older_than: timedelta) -> int:
+        """See ObjectStore."""
+        before = time.time() - older_than.total_seconds()
+        removed = 0
+        for path, seen in self._writes():
+            if seen <= before:
+                with _translated(), suppress(FileNotFoundError):
+                    path.unlink()
+                    removed += 1
+        if removed:
+            with _translated():
+                _sync(self._writing)
+        return removed
+
+    def check(self) -> None:
+        """See ObjectStore."""
+        with _translated():
+            for part in (self._writing, self._whole):
+                _must_be_folder(part)
+                if not os.access(part, os.R_OK | os.W_OK | os.X_OK):
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    def _path(self, key: str) -> Path:
+        return self._whole / checked_key(key)[:2] / key
+
+    def _writes(self) -> Iterator[tuple[Path, float]]:
+        """Every temporary file and when it last grew."""
+        with _translated():
+            names = os.listdir(self._writing)
+        for name in names:
+            path = self._writing / name
+            with _translated():
+                try:
+                    seen = path.lstat().st_mtime
+                except FileNotFoundError:
+                    continue
+            yield path, seen
+
+    def _writes_of(self, key: str) -> list[Path]:
+        return [
+            self._writing / name for name in os.listdir(self._writing) if name.startswith(f"{key}.")
+        ]
+
+    def _publish(self, temporary: Path, target: Path) -> None:
+        """Give the synced file its key, where nobody has it yet, and make that durable."""
+        with suppress(FileExistsError):
+            target.parent.mkdir(mode=0o700)
+        _must_be_folder(target.parent)
+        try:
+            # link refuses an existing name, where rename would overwrite it.
+            os.link(temporary, target, follow_symlinks=False)
+        except FileExistsError:
+            raise taken() from None
+        except FileNotFoundError:
+            raise LikenessError(
+                "An unfinished write was removed while it was under way; nothing was written."
+            ) from None
+        _sync(target.parent)
+        # The shelf may be new, made by us or by another writer that has not synced it yet.
+        _sync(self._whole)
+
+
+def _shelf_of(name: str, prefix: str) -> bool:
+    """Whether a folder of `whole/` can hold keys with the prefix."""
+    return is_key(name * 16) and name.startswith(prefix[:2])
+
+
+def _pieces(descriptor: int) -> Iterator[bytes]:
+    while True:
+        with _translated():
+            piece = os.read(descriptor, PIECE_BYTES)
+        if not piece:
+            return
+        yield piece
+
+
+def _write_all(descriptor: int, piece: bytes) -> None:
+    rest = memoryview(piece)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _must_be_folder(path: Path) -> None:
+    if not stat.S_ISDIR(path.lstat().st_mode):
+        raise _replaced()
+
+
+def _sync(folder: Path) -> None:
+    with _closing(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)) as descriptor:
+        os.fsync(descriptor)
+
+
+@contextmanager
+def _closing(descriptor: int) -> Iterator[int]:
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """An error of the file system as one of ours, without a path in its message."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise _replaced() from None
+        if error.errno in (errno.EPERM, errno.EOPNOTSUPP):
+            remedy = "Use a folder of ours on a file system with hard links; nothing was written."
+        else:
+            remedy = "Make space, or correct the folder's owner; nothing was half-written."
+        raise ServiceUnavailable(
+            f"The object store's folder does not answer ({os.strerror(error.errno or 0)}).",
+            remedy=remedy,
+        ) from None
+
+
+def _absent() -> NotFound:
+    return NotFound("The object's bytes are not in the store.")
+
+
+def _replaced() -> Tampered:
+    return Tampered(
+        "Something in the object store's folder is not what this store put there.",
+        remedy="Look for who put a link or another kind of file there, and remove it.",
+    )

@@ -1,0 +1,190 @@
+"""Putting right what crashes and time leave behind.
+
+Safe while everything else runs: it takes only what a row gives up, and never what an open run with
+a living worker or a valid lease is writing. Each step is idempotent, so it may itself be killed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Final
+
+from models.schema.purposes import Purpose
+from storage.catalogue import freezes, objects, runs, uploads
+from storage.catalogue.freezes import FreezeRow, Scope
+from storage.catalogue.objects import ObjectState
+from storage.catalogue.runs import RunState
+from storage.catalogue.uploads import UploadState
+from storage.clock import Clock, utc_now
+from storage.database import Database
+from storage.door import LONGEST_WRITE, Door
+from storage.key_store import KeyStore
+from storage.ledger import Ledger
+from storage.objects.interface import ObjectStore
+from storage.uploads import Uploads
+from storage.worker import is_dead
+
+_PAGE: Final = 500
+
+
+@dataclass
+class Repairs:
+    """What reconcile found and did, as counts."""
+
+    freezes_restored: int = 0
+    ledger_entries_lost: int = 0
+    runs_reaped: int = 0
+    writes_removed: int = 0
+    reaped_keys_visited: int = 0
+    late_writes_removed: int = 0
+    deletions_finished: int = 0
+    expired_erased: int = 0
+    uploads_abandoned: int = 0
+    quarantine_emptied: int = 0
+    strays_removed: int = 0
+    unfinished_removed: int = 0
+    scratch_removed: int = 0
+
+    @property
+    def total(self) -> int:
+        """How many things were put right."""
+        return sum(int(n) for n in vars(self).values()) - self.reaped_keys_visited
+
+
+class Reconciler:
+    """Walks the catalogue, the key store and the object store once."""
+
+    def __init__(
+        self,
+        *,
+        catalogue: Database,
+        keys: KeyStore,
+        store: ObjectStore,
+        door: Door,
+        ledger: Ledger,
+        uploads: Uploads,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._catalogue = catalogue
+        self._keys = keys
+        self._store = store
+        self._door = door
+        self._ledger = ledger
+        self._uploads = uploads
+        self._clock = clock
+
+    def run(self) -> Repairs:
+        """Do everything that is due now; returns what was done."""
+        now = self._clock()
+        repairs = Repairs()
+        self._apply_recorded(repairs)
+        self._reap_dead_runs(repairs, now)
+        self._abandon_overdue(repairs, now)
+        self._remove_unfinished_writes(repairs)
+        self._visit_reaped_keys(repairs, now)
+        self._finish_deletions(repairs, now)
+        self._remove_strays(repairs)
+        self._catalogue.truncate_log()
+        return repairs
+
+    def _apply_recorded(self, repairs: Repairs) -> None:
+        """Give a restored catalogue back what the key store remembers (invariant 5)."""
+        recorded = self._keys.ledger_head()
+        tip = self._ledger.head()
+        with self._catalogue.reading() as connection:
+            known = freezes.known_freezes(connection)
+        missing = [freeze for freeze in self._keys.freezes() if freeze.id not in known]
+        if not missing and tip[0] >= recorded[0]:
+            return
+        with self._catalogue.writing() as writing:
+            for freeze in missing:
+                freezes.add_freeze(
+                    writing.connection,
+                    FreezeRow(
+                        id=freeze.id,
+                        scope=Scope(freeze.scope),
+                        scope_id=freeze.scope_id,
+                        purpose=Purpose(freeze.purpose) if freeze.purpose else None,
+                        cause=freeze.cause,
+                        ledger_sequence=freeze.ledger_sequence,
+                        created_at=freeze.created_at,
+                    ),
+                )
+            if tip[0] < recorded[0]:
+                self._ledger.resume_after_restore(writing, recorded)
+        repairs.freezes_restored = len(missing)
+        repairs.ledger_entries_lost = max(0, recorded[0] - tip[0])
+
+    def _reap_dead_runs(self, repairs: Repairs, now: datetime) -> None:
+        with self._catalogue.reading() as connection:
+            rows = runs.runs_in_state(connection, RunState.OPEN)
+        for run in rows:
+            if run.lease_until > now and not is_dead(run.worker):
+                continue
+            with self._catalogue.writing() as writing:
+                repairs.runs_reaped += runs.end_run(
+                    writing.connection, run.id, RunState.REAPED, at=now
+                )
+
+    def _remove_unfinished_writes(self, repairs: Repairs) -> None:
+        with self._catalogue.reading() as connection:
+            rows = runs.unfinished_runs(connection)
+        for run in rows:
+            repairs.writes_removed += self._door.remove_writes(run.id)
+
+    def _visit_reaped_keys(self, repairs: Repairs, now: datetime) -> None:
+        """A write that was under way when its key was reaped may have arrived since."""
+        with self._catalogue.reading() as connection:
+            intents = objects.reaped_intents(connection)
+        for intent in intents:
+            repairs.reaped_keys_visited += 1
+            if self._store.stat(intent.store_key) is not None:
+                repairs.late_writes_removed += 1
+            self._store.delete(intent.store_key)
+            if intent.visit_until is not None and intent.visit_until <= now:
+                with self._catalogue.writing() as writing:
+                    objects.forget_intent(writing.connection, intent.object_id)
+
+    def _finish_deletions(self, repairs: Repairs, now: datetime) -> None:
+        with self._catalogue.reading() as connection:
+            deleting = objects.objects_in_state(connection, ObjectState.DELETING)
+            quarantined = objects.quarantined_of_ended(connection)
+            expired = objects.expired_objects(connection, at=now)
+        self._door.finish_deleting(deleting)
+        repairs.deletions_finished = len(deleting)
+        repairs.quarantine_emptied = self._door.delete([row.id for row in quarantined])
+        repairs.expired_erased = self._door.delete([row.id for row in expired])
+
+    def _abandon_overdue(self, repairs: Repairs, now: datetime) -> None:
+        with self._catalogue.reading() as connection:
+            overdue = uploads.overdue_uploads(connection, at=now)
+            receiving = [
+                upload
+                for upload in uploads.uploads_in_state(connection, UploadState.RECEIVING)
+                if runs.open_run_of(connection, upload.id) is None
+                and runs.was_begun(connection, upload.id)
+            ]
+        for upload in {upload.id: upload for upload in (*overdue, *receiving)}.values():
+            self._uploads.abandon(upload)
+            repairs.uploads_abandoned += 1
+
+    def _remove_strays(self, repairs: Repairs) -> None:
+        """Keys that no row accounts for. Listing comes before asking: an intent comes before its
+        bytes, so whatever was listed has its row by the time the rows are asked."""
+        listed = (entry.key for entry in self._store.list_keys())
+        for page in _pages(listed):
+            with self._catalogue.reading() as connection:
+                known = objects.known_among(connection, page)
+            for key in page:
+                if key not in known:
+                    self._store.delete(key)
+                    repairs.strays_removed += 1
+        repairs.unfinished_removed += self._store.clear_unfinished(older_than=LONGEST_WRITE)
+
+
+def _pages(keys: Iterator[str]) -> Iterator[list[str]]:
+    while page := list(islice(keys, _PAGE)):
+        yield page

@@ -1,0 +1,330 @@
+"""A whole storage room in a temporary home, a clock that tests move, and ways to fill it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from models.consent.facts import EvidenceLevel, Source, Uploader
+from models.schema.kinds import Role
+from models.schema.purposes import NEEDS_FACE, Purpose
+from models.schema.retention import Retention
+from storage.assembly import Storage, StorageAddresses
+from storage.catalogue.uploads import Upload, UploadState
+from storage.clock import utc_now
+from storage.consents import Evidence, Grant
+from storage.uploads import Conclusion, Declaration
+
+VOICE = frozenset({Purpose.VOICE_CLONING})
+BOTH = frozenset({Purpose.VOICE_CLONING, Purpose.DIGITAL_HUMAN})
+FILE_NAME = "Zhang-Wei-speaks.wav"
+TRANSCRIPT = "a transcript only Zhang Wei would write"
+AGREED = b"Zhang Wei agreed in writing to have this voice cloned"
+RECORDING = b"plain bytes of a recording " * 4000
+SEGMENT = b"plain bytes of a feature " * 400
+
+
+class MovableClock:
+    """Stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = utc_now()
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, by: timedelta) -> None:
+        self.now += by
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """An admitted upload, and the features that its run committed, by kind."""
+
+    upload: Upload
+    features: dict[str, str]
+
+
+class GrantFactory(Protocol):
+    """Makes an act of agreeing, dated now by the test's clock."""
+
+    def __call__(
+        self,
+        evidence: bytes = AGREED,
+        *,
+        level: EvidenceLevel = EvidenceLevel.DECLARED,
+        uploader: Uploader = Uploader.SELF,
+        authorisation: bytes | None = None,
+        source: Source = Source.EXPLICIT,
+        acted_at: datetime | None = None,
+    ) -> Grant: ...
+
+
+class DeclareFactory(Protocol):
+    """Declares an upload."""
+
+    def __call__(
+        self,
+        subject: str = "s-1",
+        purposes: frozenset[Purpose] = BOTH,
+        *,
+        account: str | None = None,
+        given: Grant | None = None,
+        file_name: str | None = FILE_NAME,
+        transcript: str | None = TRANSCRIPT,
+    ) -> Upload: ...
+
+
+class ReceivedFactory(Protocol):
+    """Declares an upload and receives its file."""
+
+    def __call__(
+        self,
+        subject: str = "s-1",
+        purposes: frozenset[Purpose] = BOTH,
+        *,
+        content: Iterable[bytes] = (RECORDING,),
+        account: str | None = None,
+    ) -> Upload: ...
+
+
+class AdmittedFactory(Protocol):
+    """Takes an upload all the way: received, features put and committed, quarantine emptied."""
+
+    def __call__(
+        self,
+        subject: str = "s-1",
+        purposes: frozenset[Purpose] = BOTH,
+        *,
+        content: Iterable[bytes] = (RECORDING,),
+    ) -> Admitted: ...
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """An empty home."""
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def addresses_in() -> Callable[[Path], StorageAddresses]:
+    """The one place where addresses are made: databases and objects of a home folder."""
+
+    def made(folder: Path) -> StorageAddresses:
+        return StorageAddresses(
+            catalogue_url=f"sqlite:///{folder / 'catalogue.db'}",
+            keys_url=f"sqlite:///{folder / 'keys.db'}",
+            objects_url=str(folder / "objects"),
+            keys_folder=folder / "keys",
+            region="local",
+            retention=Retention(),
+        )
+
+    return made
+
+
+@pytest.fixture
+def addresses(home: Path, addresses_in: Callable[[Path], StorageAddresses]) -> StorageAddresses:
+    """The addresses of `home`."""
+    return addresses_in(home)
+
+
+@pytest.fixture
+def clock() -> MovableClock:
+    """The time as `storage` and `grant` see it."""
+    return MovableClock()
+
+
+@pytest.fixture
+def storage(addresses: StorageAddresses, clock: MovableClock) -> Storage:
+    """The opened room."""
+    return Storage.open(addresses, clock=clock)
+
+
+@pytest.fixture
+def grant(clock: MovableClock) -> GrantFactory:
+    """See GrantFactory."""
+
+    def made(
+        evidence: bytes = AGREED,
+        *,
+        level: EvidenceLevel = EvidenceLevel.DECLARED,
+        uploader: Uploader = Uploader.SELF,
+        authorisation: bytes | None = None,
+        source: Source = Source.EXPLICIT,
+        acted_at: datetime | None = None,
+    ) -> Grant:
+        return Grant(
+            evidence=Evidence(evidence, level),
+            uploader=uploader,
+            authorisation=None
+            if authorisation is None
+            else Evidence(authorisation, EvidenceLevel.DOCUMENT),
+            source=source,
+            acted_at=acted_at or clock(),
+        )
+
+    return made
+
+
+@pytest.fixture
+def declaration(grant: GrantFactory) -> Declaration:
+    """A complete declaration for one person's voice and likeness."""
+    return Declaration("s-1", None, BOTH, grant(), FILE_NAME, TRANSCRIPT)
+
+
+@pytest.fixture
+def declare(storage: Storage, grant: GrantFactory) -> DeclareFactory:
+    """See DeclareFactory."""
+
+    def declared(
+        subject: str = "s-1",
+        purposes: frozenset[Purpose] = BOTH,
+        *,
+        account: str | None = None,
+        given: Grant | None = None,
+        file_name: str | None = FILE_NAME,
+        transcript: str | None = TRANSCRIPT,
+    ) -> Upload:
+        return storage.uploads.declare(
+            Declaration(subject, account, purposes, given or grant(), file_name, transcript)
+        )
+
+    return declared
+
+
+@pytest.fixture
+def received(storage: Storage, declare: DeclareFactory) -> ReceivedFactory:
+    """See ReceivedFactory."""
+
+    def made(
+        subject: str = "s-1",
+        purposes: frozenset[Purpose] = BOTH,
+        *,
+        content: Iterable[bytes] = (RECORDING,),
+        account: str | None = None,
+    ) -> Upload:
+        return storage.uploads.receive(declare(subject, purposes, account=account), content)
+
+    return made
+
+
+@pytest.fixture
+def admitted(storage: Storage, received: ReceivedFactory) -> AdmittedFactory:
+    """See AdmittedFactory."""
+
+    def made(
+        subject: str = "s-1",
+        purposes: frozenset[Purpose] = BOTH,
+        *,
+        content: Iterable[bytes] = (RECORDING,),
+    ) -> Admitted:
+        upload = received(subject, purposes, content=content)
+        run = storage.door.begin(upload.id, role=Role.INGEST, purposes=upload.purposes)
+        kinds = ["voice_segment", "report"]
+        if upload.purposes & NEEDS_FACE:
+            kinds.append("face_segment")
+        features = {kind: storage.door.put(run, kind, [SEGMENT]) for kind in kinds}
+        storage.door.commit(
+            run,
+            also=lambda writing: storage.uploads.conclude(
+                writing, upload.id, Conclusion(UploadState.ADMITTED, [], {})
+            ),
+        )
+        storage.uploads.release_quarantine(upload.id)
+        return Admitted(storage.uploads.by_id(upload.id), features)
+
+    return made
+
+
+@pytest.fixture
+def at_once() -> Callable[[list[Callable[[], Any]]], list[Any]]:
+    """Runs each work in a process of its own, all started together; returns what they return."""
+
+    def run(works: list[Callable[[], Any]]) -> list[Any]:
+        context = multiprocessing.get_context("fork")
+        start = context.Barrier(len(works))
+        ends, processes = [], []
+        for work in works:
+            ours, theirs = context.Pipe(duplex=False)
+            process = context.Process(target=_report, args=(work, start, theirs))
+            process.start()
+            theirs.close()
+            ends.append(ours)
+            processes.append(process)
+        answers = [end.recv() if end.poll(60) else (False, "no answer") for end in ends]
+        for process in processes:
+            process.join(5)
+        failed = [answer for done, answer in answers if not done]
+        assert failed == []
+        return [answer for _, answer in answers]
+
+    return run
+
+
+def _report(work: Callable[[], Any], start: Any, end: Any) -> None:
+    try:
+        start.wait(60)
+        end.send((True, work()))
+    except BaseException as error:
+        end.send((False, f"{type(error).__name__}: {error}"))
+
+
+@pytest.fixture
+def plain_in_home(home: Path) -> Callable[..., list[str]]:
+    """Which of some secrets lie in plain, or in hexadecimal, in any file of the home."""
+
+    def found(*secrets: bytes) -> list[str]:
+        return [
+            f"{secret!r} in {file.relative_to(home)}"
+            for file in sorted(home.rglob("*"))
+            if file.is_file()
+            for secret in secrets
+            if secret in (content := file.read_bytes()) or secret.hex().encode() in content
+        ]
+
+    return found
+
+
+@pytest.fixture
+def home_files(home: Path) -> Callable[[str], None]:
+    """Damages one byte in the middle of the stored object that lies under a store key."""
+
+    def damage(store_key: str) -> None:
+        (file,) = (path for path in home.rglob(store_key) if path.is_file())
+        content = bytearray(file.read_bytes())
+        content[len(content) // 2] ^= 0x01
+        file.chmod(0o600)
+        file.write_bytes(content)
+
+    return damage
+
+
+@pytest.fixture
+def restored_catalogue(
+    storage: Storage, addresses: StorageAddresses, clock: MovableClock
+) -> Callable[[Callable[[], None]], Storage]:
+    """Backs the catalogue up, lets something happen, restores the backup and opens the room."""
+
+    def restored(happens: Callable[[], None]) -> Storage:
+        file = storage.catalogue.file
+        assert file is not None
+        backup = file.with_suffix(".backup")
+        with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(backup)) as target:
+            source.backup(target)
+        happens()
+        for suffix in ("-wal", "-shm"):
+            file.with_name(file.name + suffix).unlink(missing_ok=True)
+        shutil.move(backup, file)
+        return Storage.open(addresses, clock=clock)
+
+    return restored
