@@ -1,0 +1,1 @@
+"""Untrusted files, probed and decoded inside limits."""
