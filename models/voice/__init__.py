@@ -1,0 +1,1 @@
+"""Voice: activity, pitch, log-mel, embedding, speakers, transcript, and what they suffice for."""
