@@ -1,0 +1,1 @@
+"""Face features: found, followed, measured, recognised, and what they suffice for."""
