@@ -1,0 +1,1 @@
+"""What runs. A flow reads top to bottom like the sentence that describes it."""

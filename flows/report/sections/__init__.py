@@ -1,0 +1,1 @@
+"""Templates of the page, one a section."""
