@@ -1,0 +1,329 @@
+"""The ingest flow: a received file becomes gated, encrypted, traceable features and a report.
+
+The parameter is the upload's random id alone, and tasks hand each other random ids (invariant 9):
+what they have in common lies in the run, behind the door, and exists for nobody until the last step
+commits it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.tasks import Task
+
+from flows.admission import admitted_facts, allowed_purposes, plain_copy, rejection
+from flows.extraction import Extraction
+from flows.judgement import identification_needed, verdicts_on
+from flows.measured import Measured
+from flows.opening import storage
+from flows.progress import tell
+from flows.report.gathering import report_content
+from flows.report.page import render
+from flows.settings import settings
+from flows.shielding import shielded
+from models.schema.errors import BadInput, FenceLost, Refused, ServiceUnavailable
+from models.schema.kinds import Content, Role
+from models.schema.media import MediaFacts
+from models.schema.verdict import Verdict
+from storage.catalogue.uploads import WAITING, UploadState
+from storage.database import Writing
+from storage.door import Operation, Run, Use
+from storage.uploads import Conclusion
+
+RENEWAL_SECONDS = 60.0
+
+
+def _worth_retrying(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Only a service that did not answer may answer the second time."""
+    try:
+        state.result()
+    except ServiceUnavailable:
+        return True
+    except BaseException:
+        return False
+    return False
+
+
+step = task(
+    persist_result=False,
+    cache_policy=NO_CACHE,
+    retries=2,
+    retry_delay_seconds=[1, 10],
+    retry_condition_fn=_worth_retrying,
+    log_prints=False,
+)
+
+
+@flow(name="ingest", persist_result=False, log_prints=False, retries=0, validate_parameters=True)
+def ingest(upload: str) -> str:
+    """Admit, decide, decode once, extract, judge, keep, report; returns the upload's state.
+
+    A withdrawal while this runs makes its next read or commit fail: nothing of the run is kept,
+    and it starts over for the purposes that are left, if any are.
+    """
+    if not admit(upload):
+        return state_of(upload)
+    run = decide(upload)
+    if run is None or recognise_duplicate(upload, run):
+        return state_of(upload)
+    try:
+        measurements = extract(upload, run)
+        judge(upload, run, measurements)
+        keep_original(upload, run)
+        write_report(upload, run, measurements)
+        conclude(upload, run)
+    except (Refused, FenceLost):
+        return start_over(upload, run)
+    except BadInput as error:
+        return reject(upload, run, error)
+    except BaseException:
+        storage().door.abandon(storage().door.handle(run))
+        raise
+    return state_of(upload)
+
+
+@step
+@shielded
+def admit(upload: str) -> bool:
+    """Whether the file is something that can be processed; a rejected one is concluded."""
+    house = storage()
+    facts = admitted_facts(
+        house, house.uploads.by_id(upload), limits=settings().media, scratch=settings().scratch
+    )
+    return facts is not None
+
+
+@step
+@shielded
+def decide(upload: str) -> str | None:
+    """Ask the decision for every purpose; begin a run for those allowed, or conclude as refused."""
+    house = storage()
+    purposes = allowed_purposes(house, house.uploads.by_id(upload))
+    if not purposes:
+        return None
+    house.uploads.note(upload, begun=time.time())
+    return house.door.begin(upload, role=Role.INGEST, purposes=purposes).id
+
+
+@step
+@shielded
+def recognise_duplicate(upload: str, run: str) -> bool:
+    """Whether the same person's same file is admitted already, for at least these purposes."""
+    house = storage()
+    row = house.uploads.by_id(upload)
+    earlier = house.uploads.duplicate_of(row, house.door.resume(run).purposes)
+    if earlier is None:
+        return False
+    house.door.abandon(house.door.resume(run))
+    house.uploads.end(
+        upload,
+        Conclusion(UploadState.DUPLICATE, [DUPLICATE], row.outcome, duplicate_of=earlier),
+    )
+    return True
+
+
+@step
+@shielded
+def extract(upload: str, run: str) -> str:
+    """Decode once; voice and face features go into the run. Returns the measurements' id."""
+    house = storage()
+    row = house.uploads.by_id(upload)
+    facts = MediaFacts.model_validate(row.outcome["media"])
+    handle = house.door.resume(run)
+    quarantined = house.uploads.objects_of(upload, kind="quarantined_upload")
+    extraction = Extraction(
+        house.door,
+        handle,
+        facts,
+        settings(),
+        parents=tuple(found.id for found in quarantined),
+        transcript=house.uploads.transcript(row),
+        told=_teller(handle, facts),
+    )
+    with plain_copy(house, row, handle.purposes, scratch=settings().scratch) as file:
+        return extraction.extract(file)
+
+
+@step
+@shielded
+def judge(upload: str, run: str, measurements: str) -> None:
+    """What the recording is good for, and whether it is one person, the one it should be.
+
+    Features of an upload that waits for identification are removed before anybody can read them
+    (invariant 11).
+    """
+    house = storage()
+    handle = house.door.resume(run)
+    with house.door.open_own(handle, measurements) as reader:
+        measured = Measured.from_bytes(reader.read())
+    verdicts = verdicts_on(house, handle, measured, settings())
+    house.uploads.note(
+        upload,
+        verdicts=[verdict.model_dump(mode="json") for verdict in verdicts],
+        **_numbers(measured),
+    )
+    if identification_needed(verdicts):
+        house.door.discard(handle, house.door.written_by(handle, Content.FEATURES))
+
+
+@step
+@shielded
+def keep_original(upload: str, run: str) -> str:
+    """Encrypt the recording again, as an object of its own; it leaves quarantine with the run."""
+    house = storage()
+    handle = house.door.resume(run)
+    row = house.uploads.by_id(upload)
+    (quarantined,) = house.uploads.objects_of(upload, kind="quarantined_upload")
+    use = Use(Role.INGEST, Operation.PROCESS, handle.purposes, run)
+    waits = identification_needed(_verdicts(row.outcome))
+    with house.door.open(quarantined.id, use) as reader:
+        return house.door.put(
+            handle,
+            "original",
+            reader,
+            parents=(quarantined.id,),
+            expires_at=house.uploads.identification_deadline() if waits else None,
+        )
+
+
+@step
+@shielded
+def write_report(upload: str, run: str, measurements: str) -> str:
+    """The page for the person; one that waits for identification tells why, without pictures."""
+    house = storage()
+    handle = house.door.resume(run)
+    row = house.uploads.by_id(upload)
+    with house.door.open_own(handle, measurements) as reader:
+        measured = Measured.from_bytes(reader.read())
+    waits = identification_needed(_verdicts(row.outcome))
+    content = report_content(
+        house,
+        row,
+        handle,
+        measured,
+        _verdicts(row.outcome),
+        waits=waits,
+        seconds=time.time() - float(row.outcome.get("begun", time.time())),
+    )
+    page = render(content, settings().language, voice=settings().voice, face=settings().face)
+    deadline = house.uploads.identification_deadline() if waits else None
+    report = house.door.put(
+        handle, "report", [page.encode()], parents=(measurements,), expires_at=deadline
+    )
+    if waits:
+        house.door.discard(handle, [measurements])
+    house.uploads.note(upload, report=report)
+    return report
+
+
+@step
+@shielded
+def conclude(upload: str, run: str) -> None:
+    """Make everything exist in one transaction with the upload's state, then empty quarantine."""
+    house = storage()
+    row = house.uploads.by_id(upload)
+    waits = identification_needed(_verdicts(row.outcome))
+    conclusion = Conclusion(
+        UploadState.NEEDS_IDENTIFICATION if waits else UploadState.ADMITTED,
+        [_reason(v) for v in _verdicts(row.outcome) if v.level == "identify"] or row.reasons,
+        {
+            **row.outcome,
+            "seconds": round(time.time() - float(row.outcome.get("begun", time.time())), 3),
+        },
+    )
+
+    def write(writing: Writing) -> None:
+        house.uploads.conclude(writing, upload, conclusion)
+
+    house.door.commit(house.door.resume(run), also=write)
+    house.uploads.release_quarantine(upload)
+
+
+def start_over(upload: str, run: str) -> str:
+    """After consent was narrowed: nothing of the run stays; begin again with what is allowed."""
+    house = storage()
+    house.door.abandon(house.door.handle(run))
+    row = house.uploads.by_id(upload)
+    if row.state in WAITING and allowed_purposes(house, row) < house.door.handle(run).purposes:
+        remaining = allowed_purposes(house, house.uploads.by_id(upload))
+        return ingest.fn(upload) if remaining else state_of(upload)
+    return state_of(upload)
+
+
+def reject(upload: str, run: str, error: BadInput) -> str:
+    """The decoder found what the probe could not see: nothing of the run or the file stays."""
+    house = storage()
+    house.door.abandon(house.door.handle(run))
+    house.uploads.end(upload, rejection(error))
+    return state_of(upload)
+
+
+def _teller(run: Run, facts: MediaFacts) -> Callable[[float], None]:
+    """Tells watchers how far extraction is, and keeps the run's lease alive on the way."""
+    door = storage().door
+    renewed = time.monotonic()
+    length = facts.claimed_seconds or 0.0
+
+    def told(done: float) -> None:
+        nonlocal renewed
+        tell("extract", done / length if length else 0.0)
+        if time.monotonic() - renewed > RENEWAL_SECONDS:
+            door.renew(run)
+            renewed = time.monotonic()
+
+    return told
+
+
+def _verdicts(outcome: dict[str, Any]) -> list[Verdict]:
+    return [Verdict.model_validate(verdict) for verdict in outcome.get("verdicts", [])]
+
+
+def _reason(verdict: Verdict) -> dict[str, str]:
+    return {"code": verdict.code, "english": verdict.english, "chinese": verdict.chinese}
+
+
+def _numbers(measured: Measured) -> dict[str, Any]:
+    """What the command line tells of a recording: lengths and counts, nothing of the person."""
+    decoded = measured.decoded
+    length = max(decoded.sound_seconds, decoded.picture_seconds)
+    numbers: dict[str, Any] = {
+        "decoded": decoded.model_dump(mode="json"),
+        "media_seconds": round(length, 3),
+        "voice": None,
+        "face": None,
+    }
+    if measured.voice is not None:
+        voice = measured.voice.measurements
+        numbers["voice"] = {
+            "speech_seconds": round(voice.speech_seconds, 3),
+            "utterances": len(voice.utterances),
+            "speakers": voice.speakers,
+            "language": voice.language,
+        }
+    if measured.face is not None:
+        face = measured.face.measurements
+        numbers["face"] = {
+            "frames": face.frames,
+            "frames_with_face": face.frames_with_face,
+            "faces": face.faces,
+            "shots": face.shots,
+            "frontal_fraction": round(face.frontal_fraction, 3),
+        }
+    return numbers
+
+
+def state_of(upload: str) -> str:
+    """The upload's state, a word of the command line."""
+    return storage().uploads.by_id(upload).state.value
+
+
+DUPLICATE = {
+    "code": "duplicate",
+    "english": "This person's same file was admitted before; the earlier upload stands.",
+    "chinese": "同一个人的同一文件此前已被接收；以先前的上传为准。",
+}

@@ -1,0 +1,1 @@
+"""What time and law bring, one file a job."""

@@ -1,0 +1,118 @@
+"""Likeness from Python: what notebooks and services may call, and nothing else.
+
+    from likeness import Likeness
+
+    house = Likeness()
+    (upload,) = house.ingest(
+        "talk.mp4", subject="s-17", purposes=["voice_cloning"], evidence="signed form"
+    )
+    house.consent("s-17")
+    house.withdraw("s-17", "voice_cloning")
+
+Where things are kept is read from the environment (LIKENESS_HOME and the others in
+`flows/settings.py`), as for the command line. Every call meets the same gate, and raises the
+exceptions of `models.schema.errors`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from flows.declaring import grant_from, purposes_from
+from flows.opening import storage
+from flows.report.serving import report_bytes
+from flows.uploading import Request, told, upload_and_process
+from storage.consents import Source
+
+__all__ = ["Likeness"]
+
+
+class Likeness:
+    """The house, as one object."""
+
+    def ingest(
+        self,
+        *files: str | Path,
+        subject: str,
+        purposes: Sequence[str],
+        evidence: str,
+        authorised_by: str | Path | None = None,
+        account: str | None = None,
+        transcript: str | None = None,
+    ) -> list[dict[str, Any]]:
+        """Upload and process recordings; one result a file, with the command line's JSON fields.
+
+        `evidence` is how the person agreed, in words, or a document's path. Without
+        `authorised_by`, the person uploads their own recording.
+        """
+        grant = grant_from(
+            evidence,
+            himself=authorised_by is None,
+            authorised_by=None if authorised_by is None else Path(authorised_by),
+            source=Source.UPLOAD,
+        )
+        requests = [
+            Request(
+                file=Path(file),
+                subject=subject,
+                account=account,
+                purposes=purposes_from(list(purposes)),
+                grant=grant,
+                transcript=transcript,
+            )
+            for file in files
+        ]
+        return [result.fields for result in upload_and_process(requests, show_progress=False)]
+
+    def upload(self, upload: str) -> dict[str, Any]:
+        """What one upload became, with the ids and kinds of the objects made of it."""
+        house = storage()
+        fields = dict(told(house.uploads.by_id(upload)).fields)
+        fields["objects"] = [
+            {"object": row.id, "kind": row.kind, "bytes": row.plain_bytes}
+            for row in house.uploads.objects_of(upload)
+        ]
+        return fields
+
+    def report(self, upload: str) -> bytes:
+        """An upload's report, an HTML page; the person's own access, on record."""
+        return report_bytes(storage(), upload)
+
+    def consent(self, subject: str) -> dict[str, dict[str, Any]]:
+        """For each purpose whether it is allowed now, and why not."""
+        return {
+            decision.purpose.value: {
+                "allowed": decision.allowed,
+                "reasons": [reason.code for reason in decision.reasons],
+            }
+            for decision in storage().consents.decisions(subject)
+        }
+
+    def grant(
+        self,
+        subject: str,
+        purpose: str,
+        *,
+        evidence: str,
+        authorised_by: str | Path | None = None,
+    ) -> None:
+        """Record consent to a purpose; after a withdrawal the evidence must be new."""
+        act = grant_from(
+            evidence,
+            himself=authorised_by is None,
+            authorised_by=None if authorised_by is None else Path(authorised_by),
+            source=Source.EXPLICIT,
+        )
+        storage().consents.grant(subject, purposes_from([purpose]), act)
+
+    def refuse(self, subject: str, purpose: str) -> None:
+        """Record a refusal; every use for the purpose stops with this call."""
+        (each,) = purposes_from([purpose])
+        storage().consents.refuse(subject, each)
+
+    def withdraw(self, subject: str, purpose: str) -> str | None:
+        """Withdraw consent; use stops with this call. Returns the erasure order that is owed."""
+        (each,) = purposes_from([purpose])
+        return storage().consents.withdraw(subject, each).order
