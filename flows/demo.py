@@ -111,8 +111,8 @@ def _print_table(fields: dict[str, Any], report: Path, seconds: float) -> None:
         )
     for verdict in fields["verdicts"]:
         table.add_row(f"Verdict ({verdict['level']})", verdict["english"])
-    for kind, (count, size) in _objects(fields["upload"]).items():
-        table.add_row(f"Stored: {kind}", f"{count} encrypted, {size / 1024:.0f} KiB")
+    for kind, (count, total) in _objects(fields["upload"]).items():
+        table.add_row(f"Stored: {kind}", f"{count} encrypted, {total / 1024:.0f} KiB")
     home = os.environ["LIKENESS_HOME"]
     table.add_row("Where it is", f"{home}/objects (encrypted), keys in {home}/keys")
     if report.is_file():
