@@ -1,1 +1,1 @@
-"""What is known and what is learned. Knows nothing of flows, storage or Prefect."""
+"""What is known and what is learned. Knows nothing of the rooms above it."""

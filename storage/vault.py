@@ -53,8 +53,11 @@ class Vault:
         nothing, and making it would hide that the old one is lost.
         """
         file = keys_folder / _MASTER_FILE
+        # Asked before the file is looked for: of processes that start an empty home together, one
+        # may make the file and its first keys in between.
+        held = store.database.has_tables(METADATA) and holds_keys(store)
         if not file.exists():
-            if store.database.has_tables(METADATA) and holds_keys(store):
+            if held:
                 raise CheckFailed(
                     "There are encrypted records but no master key.",
                     remedy="Put the master key file back from its backup; "

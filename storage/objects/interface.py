@@ -69,8 +69,8 @@ class ObjectStore(Protocol):
     def put(self, key: str, pieces: Iterable[bytes]) -> StoredObject:
         """Store a stream whole or not at all, in memory that does not grow with its length.
 
-        Raises LikenessError where the key is taken. What `pieces` raises passes through, and
-        nothing lies under the key then.
+        Raises LikenessError where the key is taken. What `pieces` raises passes through, and no
+        object lies under the key then.
         """
         ...
 
@@ -86,9 +86,9 @@ class ObjectStore(Protocol):
         ...
 
     def list_keys(self, prefix: str = "") -> Iterator[Listed]:
-        """Every key that begins with `prefix` and has a version, in order of key.
+        """Every key that begins with `prefix` and has a version or a marker, once, in order of key.
 
-        A key whose newest version is a delete marker is listed too: its bytes are still there.
+        A key whose newest version is a delete marker is listed too: older bytes may still be there.
         """
         ...
 
@@ -156,6 +156,14 @@ def checked_offset(offset: int) -> int:
 def taken() -> LikenessError:
     """What `put` raises for a key that already has an object."""
     return LikenessError("An object's key is taken; nothing was written.", code="key_taken")
+
+
+def removed_under_way() -> LikenessError:
+    """What `put` raises when `delete` or `clear_unfinished` removed what it had written so far."""
+    return LikenessError(
+        "An unfinished write was removed while it was under way; nothing was written.",
+        code="removed_under_way",
+    )
 
 
 def still_listed() -> LikenessError:

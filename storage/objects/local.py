@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from models.schema.errors import LikenessError, NotFound, ServiceUnavailable, Tampered
+from models.schema.errors import NotFound, ServiceUnavailable, Tampered
 from storage.identifiers import random_id
 from storage.objects.interface import (
     PIECE_BYTES,
@@ -24,6 +24,7 @@ from storage.objects.interface import (
     checked_offset,
     checked_prefix,
     is_key,
+    removed_under_way,
     still_listed,
     taken,
 )
@@ -114,17 +115,17 @@ class LocalStore:
         """See ObjectStore."""
         checked_prefix(prefix)
         with _translated():
-            shelves = sorted(name for name in os.listdir(self._whole) if _shelf_of(name, prefix))
+            shelves = sorted(path for path in self._whole.iterdir() if _is_shelf(path, prefix))
         for shelf in shelves:
             with _translated():
                 # One shelf, a 256th of the keys, is held and sorted at a time.
-                files = [entry for entry in os.scandir(self._whole / shelf) if is_key(entry.name)]
-            for file in sorted(files, key=lambda entry: entry.name):
-                if not file.name.startswith((prefix, shelf)[len(prefix) < len(shelf)]):
+                files = sorted(path for path in shelf.iterdir() if is_key(path.name))
+            for file in files:
+                if not file.name.startswith(prefix) or not file.name.startswith(shelf.name):
                     continue
                 with _translated():
                     try:
-                        facts = file.stat(follow_symlinks=False)
+                        facts = file.lstat()
                     except FileNotFoundError:
                         continue
                 yield Listed(file.name, facts.st_size, datetime.fromtimestamp(facts.st_mtime, UTC))
@@ -181,9 +182,8 @@ class LocalStore:
     def _writes(self) -> Iterator[tuple[Path, float]]:
         """Every temporary file and when it last grew."""
         with _translated():
-            names = os.listdir(self._writing)
-        for name in names:
-            path = self._writing / name
+            paths = list(self._writing.iterdir())
+        for path in paths:
             with _translated():
                 try:
                     seen = path.lstat().st_mtime
@@ -192,9 +192,7 @@ class LocalStore:
             yield path, seen
 
     def _writes_of(self, key: str) -> list[Path]:
-        return [
-            self._writing / name for name in os.listdir(self._writing) if name.startswith(f"{key}.")
-        ]
+        return [path for path in self._writing.iterdir() if path.name.startswith(f"{key}.")]
 
     def _publish(self, temporary: Path, target: Path) -> None:
         """Give the synced file its key, where nobody has it yet, and make that durable."""
@@ -207,17 +205,16 @@ class LocalStore:
         except FileExistsError:
             raise taken() from None
         except FileNotFoundError:
-            raise LikenessError(
-                "An unfinished write was removed while it was under way; nothing was written."
-            ) from None
+            raise removed_under_way() from None
         _sync(target.parent)
         # The shelf may be new, made by us or by another writer that has not synced it yet.
         _sync(self._whole)
 
 
-def _shelf_of(name: str, prefix: str) -> bool:
-    """Whether a folder of `whole/` can hold keys with the prefix."""
-    return is_key(name * 16) and name.startswith(prefix[:2])
+def _is_shelf(path: Path, prefix: str) -> bool:
+    """Whether a path in `whole/` is a folder that can hold keys with the prefix."""
+    name = path.name
+    return is_key(name * 16) and name.startswith(prefix[:2]) and stat.S_ISDIR(path.lstat().st_mode)
 
 
 def _pieces(descriptor: int) -> Iterator[bytes]:

@@ -1,37 +1,75 @@
-"""An S3 bucket as an object store, through the MinIO SDK.
+"""An S3 bucket as an object store: whole or absent, and gone when deleted.
 
-Works on unversioned, versioned and suspended buckets alike: deleting a key lists every version,
-delete marker and multipart upload of it, removes each by its id, and lists again until nothing is
-left (a plain delete on a versioned bucket only hides the object).
+Works on unversioned, versioned and suspended buckets alike. Nothing else may write to the keys of
+this house in the bucket; other names in it are neither listed nor touched.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import heapq
+import time
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from io import RawIOBase
-from typing import Any, Final
+from ipaddress import ip_address
+from itertools import groupby
+from typing import Final
+from urllib.parse import urlsplit
 
-import urllib3
-from minio import Minio
-from minio.error import InvalidResponseError, S3Error, ServerError
 from urllib3.exceptions import HTTPError
+from urllib3.response import BaseHTTPResponse
 
-from models.schema.errors import BadUsage, LikenessError, NotFound, ServiceUnavailable
-from storage.objects.interface import PIECE_BYTES, Listed, StoredObject, checked_key
+from models.schema.errors import (
+    BadUsage,
+    LikenessError,
+    LimitExceeded,
+    NotFound,
+    Refused,
+    ServiceUnavailable,
+)
+from storage.identifiers import random_id
+from storage.objects.interface import (
+    PIECE_BYTES,
+    Listed,
+    StoredObject,
+    Unfinished,
+    checked_key,
+    checked_offset,
+    checked_prefix,
+    is_key,
+    removed_under_way,
+    still_listed,
+    taken,
+)
+from storage.objects.s3_requests import (
+    BACKOFF_SECONDS,
+    RETRIES,
+    Bucket,
+    Denied,
+    Taken,
+    Upload,
+    Version,
+    not_answering,
+)
 
-_PART_BYTES: Final = 8 * 1024 * 1024
-_CONNECT_SECONDS: Final = 5.0
-_READ_SECONDS: Final = 60.0
-_DELETE_ROUNDS: Final = 4
-_LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
-_ABSENT: Final = {"NoSuchKey", "NoSuchVersion", "NoSuchUpload", "MethodNotAllowed"}
+PART_BYTES: Final = 8 * 1024 * 1024
+"""What is held in memory and sent at once; S3 wants at least 5 MiB of every part but the last."""
+_MOST_PARTS: Final = 10_000
+"""S3's limit for one object; with parts of 8 MiB it comes to 78 GiB."""
+_RESUMPTIONS: Final = 4
+_DELETE_ROUNDS: Final = 3
+"""A late writer may arrive between removing and listing; one that keeps arriving is a fault."""
 
 
 class S3Store:
-    """Objects in one bucket that nothing else writes to."""
+    """Objects in one bucket.
+
+    `put` never overwrites. Where the server knows conditional writes (If-None-Match on AWS and
+    MinIO; Ceph for single requests on buckets without versions) it decides between two writers of
+    one key. Elsewhere the order of the server's own listing does: the first multipart upload
+    completes, and the oldest version stays.
+    """
 
     def __init__(
         self,
@@ -41,190 +79,283 @@ class S3Store:
         access_key: str,
         secret_key: str,
         region: str,
-        secure: bool,
+        secure: bool = True,
+        location: str | None = None,
     ) -> None:
-        """Raises BadUsage for an unencrypted connection that leaves this machine (Policy P10)."""
-        if not secure and not endpoint.startswith(_LOOPBACK):
+        """`region` is the jurisdiction; `location` S3's own name of a region, asked when None.
+
+        Opens no connection. Raises BadUsage for a plain connection that leaves this machine
+        (Policy P10).
+        """
+        if not secure and not _is_loopback(endpoint):
             raise BadUsage(
-                "The object store would be reached without encryption.",
-                remedy="Use TLS: leave secure=false out of the address (Policy P10).",
+                "The object store would be reached without encryption (Policy P10).",
+                remedy="Use TLS: leave secure=false out of the address.",
             )
-        self._bucket = bucket
-        self._client = Minio(
-            endpoint,
+        self._region = region
+        self._bucket = Bucket(
+            name=bucket,
+            endpoint=endpoint,
             access_key=access_key,
             secret_key=secret_key,
             secure=secure,
-            region="us-east-1" if region == "local" else region,
-            http_client=urllib3.PoolManager(
-                timeout=urllib3.Timeout(connect=_CONNECT_SECONDS, read=_READ_SECONDS),
-                maxsize=8,
-                cert_reqs="CERT_REQUIRED",
-                retries=urllib3.Retry(
-                    total=4, backoff_factor=0.3, status_forcelist=(500, 502, 503, 504)
-                ),
-            ),
+            location=location,
         )
 
+    @property
+    def region(self) -> str:
+        """See ObjectStore."""
+        return self._region
+
     def put(self, key: str, pieces: Iterable[bytes]) -> StoredObject:
-        """See ObjectStore. Memory is bounded by one part of 8 MiB."""
-        if self.stat(key) is not None:
-            raise LikenessError("An object's key is taken; nothing was written.")
-        source = _Stream(pieces)
-        with _translated():
-            self._client.put_object(
-                self._bucket,
-                key,
-                source,
-                length=-1,
-                part_size=_PART_BYTES,  # type: ignore[arg-type]
-            )
-        return StoredObject(source.size, source.digest.hexdigest())
+        """See ObjectStore. Holds three parts of 8 MiB at most.
+
+        Raises LimitExceeded past 78 GiB. Where the connection broke for good, the object may be
+        there or not, but is never in part; deleting the key removes either.
+        """
+        if self._versions(key):
+            raise taken()
+        write = random_id()
+        digest, size, buffer = sha256(), 0, bytearray()
+        upload: str | None = None
+        etags: list[str] = []
+        try:
+            for piece in pieces:
+                digest.update(piece)
+                size += len(piece)
+                buffer += piece
+                while len(buffer) > PART_BYTES:
+                    upload = upload or self._begin(key, write)
+                    etags.append(self._put_part(key, upload, len(etags) + 1, buffer))
+            if upload is None:
+                version = self._put_at_once(key, bytes(buffer), write)
+            else:
+                etags.append(self._put_part(key, upload, len(etags) + 1, buffer))
+                version = self._complete(key, upload, etags, write)
+        except BaseException:
+            if upload is not None:
+                # What cannot be aborted now is found by `delete` and `clear_unfinished`.
+                with suppress(LikenessError):
+                    self._bucket.abort_upload(key, upload)
+            raise
+        if version is not None:
+            self._settle(key, write, version)
+        return StoredObject(size, digest.hexdigest())
 
     @contextmanager
-    def get(self, key: str) -> Iterator[Iterator[bytes]]:
-        """See ObjectStore."""
-        with _translated():
-            response = self._client.get_object(self._bucket, checked_key(key))
-        try:
-            yield _translated_pieces(response.stream(PIECE_BYTES))
-        finally:
-            response.close()
-            response.release_conn()
+    def get(self, key: str, *, offset: int = 0) -> Iterator[Iterator[bytes]]:
+        """See ObjectStore. A connection that breaks is resumed where it broke, four times."""
+        response = self._bucket.get(checked_key(key), checked_offset(offset))
+        if response is None:
+            yield iter(())
+            return
+        with closing(self._pieces(key, offset, response)) as pieces:
+            yield pieces
 
     def stat(self, key: str) -> StoredObject | None:
         """See ObjectStore."""
         try:
-            with _translated():
-                found = self._client.stat_object(self._bucket, checked_key(key))
+            return StoredObject(self._bucket.head(checked_key(key)).size)
         except NotFound:
             return None
-        return StoredObject(found.size or 0)
 
-    def list_keys(self) -> Iterator[Listed]:
+    def list_keys(self, prefix: str = "") -> Iterator[Listed]:
         """See ObjectStore."""
-        with _translated():
-            for found in self._client.list_objects(self._bucket, recursive=True):
-                yield Listed(
-                    found.object_name or "",
-                    found.size or 0,
-                    found.last_modified or datetime.now(UTC),
-                )
+        checked_prefix(prefix)
+        # A page lists its versions first and its markers after them, so each kind is in order of
+        # key and the two together are not: they are read side by side and merged.
+        kinds = (self._of_kind(prefix, markers=markers) for markers in (False, True))
+        merged = heapq.merge(*kinds, key=lambda found: (found.key, found.is_marker))
+        for key, found in groupby(merged, key=lambda version: version.key):
+            if is_key(key):
+                newest = next(found)
+                yield Listed(key, newest.size, newest.modified_at)
 
     def delete(self, key: str) -> None:
-        """See ObjectStore."""
-        for _ in range(_DELETE_ROUNDS):
-            with _translated():
-                versions = self._versions(key)
-                for version in versions:
-                    self._client.remove_object(self._bucket, key, version_id=version)
-                uploads = self._uploads(key)
-                for upload in uploads:
-                    self._client._abort_multipart_upload(self._bucket, key, upload.upload_id)
-            if not versions and not uploads:
+        """See ObjectStore.
+
+        A plain delete would only hide a version behind a marker, and removing the versions alone
+        would leave the marker, so each is removed by its own id. Uploads go first: none of them
+        can become a version afterwards.
+        """
+        for _ in range(_DELETE_ROUNDS + 1):
+            uploads = self._uploads(key)
+            for upload in uploads:
+                self._bucket.abort_upload(key, upload.id)
+            versions = self._versions(key)
+            for version in versions:
+                self._remove(version)
+            if not uploads and not versions:
                 return
-        if self.traces(key):
-            raise ServiceUnavailable(
-                "The object store still lists versions of an object that was deleted.",
-                remedy="Look for object locks or legal holds on the bucket; "
-                "the deletion is on record and will be tried again.",
-            )
+        raise still_listed()
 
     def traces(self, key: str) -> list[str]:
         """See ObjectStore."""
-        with _translated():
-            versions = ["version" for _ in self._versions(key)]
-            return versions + ["unfinished" for _ in self._uploads(key)]
+        versions = ["marker" if found.is_marker else "version" for found in self._versions(key)]
+        return versions + ["unfinished" for _ in self._uploads(key)]
+
+    def unfinished(self) -> Iterator[Unfinished]:
+        """See ObjectStore."""
+        for upload in self._bucket.uploads(""):
+            if is_key(upload.key):
+                yield Unfinished(upload.key, upload.began_at)
 
     def clear_unfinished(self, *, older_than: timedelta) -> int:
         """See ObjectStore."""
         before = datetime.now(UTC) - older_than
-        removed = 0
-        with _translated():
-            for upload in self._uploads(""):
-                if upload.initiated_time is not None and upload.initiated_time < before:
-                    self._client._abort_multipart_upload(
-                        self._bucket, upload.object_name, upload.upload_id
-                    )
-                    removed += 1
-        return removed
+        old = [found for found in self._bucket.uploads("") if found.began_at <= before]
+        ours = [upload for upload in old if is_key(upload.key)]
+        for upload in ours:
+            self._bucket.abort_upload(upload.key, upload.id)
+        return len(ours)
 
     def check(self) -> None:
-        """See ObjectStore."""
-        with _translated():
-            if not self._client.bucket_exists(self._bucket):
-                raise ServiceUnavailable(
-                    "The bucket of the object store does not exist.",
-                    remedy="Create it, or correct LIKENESS_OBJECTS_URL.",
-                )
-
-    def _versions(self, key: str) -> list[str | None]:
-        found = self._client.list_objects(
-            self._bucket, prefix=checked_key(key), recursive=True, include_version=True
-        )
-        return [version.version_id for version in found if version.object_name == key]
-
-    def _uploads(self, key: str) -> list[Any]:
-        # The SDK has no public call for these; without them a killed writer's parts stay for ever.
-        found: list[Any] = []
-        marker: str | None = None
-        while True:
-            page = self._client._list_multipart_uploads(self._bucket, prefix=key, key_marker=marker)
-            found += [upload for upload in page.uploads if not key or upload.object_name == key]
-            marker = page.next_key_marker
-            if not page.is_truncated or not marker:
-                return found
-
-
-class _Stream(RawIOBase):
-    """Pieces as the readable stream that the SDK wants, counted and digested on the way."""
-
-    def __init__(self, pieces: Iterable[bytes]) -> None:
-        self._pieces = iter(pieces)
-        self._rest = bytearray()
-        self.size = 0
-        self.digest = sha256()
-
-    def readable(self) -> bool:
-        """It can be read."""
-        return True
-
-    def read(self, size: int = -1, /) -> bytes:
-        """The next `size` bytes; fewer only at the end."""
-        while size < 0 or len(self._rest) < size:
-            piece = next(self._pieces, None)
-            if piece is None:
-                break
-            self._rest += piece
-        taken = bytes(self._rest) if size < 0 else bytes(self._rest[:size])
-        del self._rest[: len(taken)]
-        self.size += len(taken)
-        self.digest.update(taken)
-        return taken
-
-
-def _translated_pieces(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    with _translated():
-        yield from pieces
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """What the SDK raises, as the house's errors; nothing of its text is passed on."""
-    try:
-        yield
-    except S3Error as error:
-        if error.code in _ABSENT:
-            raise NotFound("The object's bytes are not in the store.") from None
-        if error.code in {"AccessDenied", "ObjectLocked", "InvalidAccessKeyId"}:
+        """See ObjectStore. Also asks for both listings, without which no erasure is verified."""
+        if not self._bucket.exists():
             raise ServiceUnavailable(
-                f"The object store refused the request ({error.code}).",
-                remedy="Check the credentials, the bucket's policy and its object locks.",
+                "The bucket of the object store does not exist.",
+                remedy="Create it, or correct LIKENESS_OBJECTS_URL.",
+            )
+        self.traces("0" * 32)
+
+    def _begin(self, key: str, write: str) -> str:
+        for wait in _waits():
+            try:
+                return self._bucket.begin_upload(key, write)
+            except ServiceUnavailable as error:
+                if isinstance(error, Denied) or wait is None:
+                    raise
+                # One may have begun although the answer was lost. It would look like an older
+                # writer of the key, and stay when ours is complete.
+                for upload in self._uploads(key):
+                    self._bucket.abort_upload(key, upload.id)
+                time.sleep(wait)
+        raise AssertionError
+
+    def _put_part(self, key: str, upload: str, number: int, buffer: bytearray) -> str:
+        """Send the first part of the buffer and take it off."""
+        if number > _MOST_PARTS:
+            raise LimitExceeded("An object of more than 78 GiB cannot be kept in an S3 store.")
+        part = bytes(memoryview(buffer)[:PART_BYTES])
+        del buffer[:PART_BYTES]
+        try:
+            return self._bucket.put_part(key, upload, number, part)
+        except NotFound:
+            raise removed_under_way() from None
+
+    def _put_at_once(self, key: str, body: bytes, write: str) -> str | None:
+        try:
+            return self._bucket.put(key, body, write)
+        except Taken:
+            # Taken by our own first attempt, when its answer was lost and it was sent again.
+            if self._is_of(write, key):
+                return None
+            raise taken() from None
+
+    def _complete(self, key: str, upload: str, etags: list[str], write: str) -> str | None:
+        """Make an object of the parts, unless another writer of the key was there first."""
+        uploads = sorted(self._uploads(key), key=lambda found: (found.began_at, found.id))
+        if all(found.id != upload for found in uploads):
+            raise removed_under_way()
+        # In this order: a rival that is not listed any more has its object in place by now.
+        if uploads[0].id != upload or self._versions(key):
+            raise taken()
+        for wait in _waits():
+            try:
+                return self._bucket.complete_upload(key, upload, etags)
+            except (Taken, NotFound, ServiceUnavailable) as error:
+                # It may be complete although the answer was lost.
+                if self._is_of(write, key):
+                    return None
+                if isinstance(error, Taken):
+                    raise taken() from None
+                if isinstance(error, NotFound):
+                    raise removed_under_way() from None
+                if isinstance(error, Denied) or wait is None:
+                    raise
+                time.sleep(wait)
+        raise AssertionError
+
+    def _settle(self, key: str, write: str, version: str) -> None:
+        """Of several versions that were written at once the oldest stays, and its writer won."""
+        versions = [found for found in self._versions(key) if not found.is_marker]
+        for newer in versions[:-1]:
+            self._bucket.remove(newer)
+        if not versions or not (
+            versions[-1].id == version or self._is_of(write, key, versions[-1].id)
+        ):
+            raise taken()
+
+    def _is_of(self, write: str, key: str, version: str | None = None) -> bool:
+        try:
+            return self._bucket.head(key, version).write == write
+        except NotFound:
+            return False
+
+    def _remove(self, version: Version) -> None:
+        try:
+            self._bucket.remove(version)
+        except Denied as denied:
+            lock = "" if version.is_marker else self._bucket.head(version.key, version.id).lock
+            if not lock:
+                raise denied from None
+            raise Refused(
+                f"A lock in the object store forbids deleting an object: {lock}.",
+                remedy="Lift the lock or wait until it ends; the deletion is tried again then.",
+                code="locked",
             ) from None
-        raise ServiceUnavailable(
-            f"The object store answered with an error ({error.code})."
-        ) from None
-    except (HTTPError, InvalidResponseError, ServerError) as error:
-        raise ServiceUnavailable(
-            f"The object store does not answer ({type(error).__name__})."
-        ) from None
+
+    def _of_kind(self, prefix: str, *, markers: bool) -> Iterator[Version]:
+        return (found for found in self._bucket.versions(prefix) if found.is_marker is markers)
+
+    def _versions(self, key: str) -> list[Version]:
+        """Newest first, markers after versions."""
+        return [found for found in self._bucket.versions(checked_key(key)) if found.key == key]
+
+    def _uploads(self, key: str) -> list[Upload]:
+        return [found for found in self._bucket.uploads(checked_key(key)) if found.key == key]
+
+    def _pieces(
+        self, key: str, position: int, response: BaseHTTPResponse
+    ) -> Generator[bytes, None, None]:
+        etag = response.headers.get("etag")
+        failures = 0
+        current: BaseHTTPResponse | None = response
+        try:
+            while current is not None:
+                try:
+                    for piece in current.stream(PIECE_BYTES, decode_content=False):
+                        position += len(piece)
+                        yield piece
+                    return
+                except (HTTPError, OSError) as error:
+                    failures += 1
+                    if failures > _RESUMPTIONS:
+                        raise not_answering(type(error).__name__) from None
+                _let_go(current)
+                current = self._bucket.get(key, position, etag)
+        finally:
+            if current is not None:
+                _let_go(current)
+
+
+def _waits() -> Iterator[float | None]:
+    """Seconds to wait after each attempt; None after the last."""
+    yield 0.0
+    yield from (BACKOFF_SECONDS * 2**attempt for attempt in range(1, RETRIES))
+    yield None
+
+
+def _let_go(response: BaseHTTPResponse) -> None:
+    """Close the connection: an unread rest would otherwise be read by the next request."""
+    response.close()
+    response.release_conn()
+
+
+def _is_loopback(endpoint: str) -> bool:
+    """Whether the endpoint names this machine by itself; a name that resolves to it does not."""
+    try:
+        host = urlsplit(f"//{endpoint}").hostname or ""
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

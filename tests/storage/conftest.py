@@ -115,7 +115,7 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def addresses_in() -> Callable[[Path], StorageAddresses]:
     """The one place where addresses are made: databases and objects of a home folder."""
 
@@ -144,9 +144,22 @@ def clock() -> MovableClock:
     return MovableClock()
 
 
+@pytest.fixture(scope="session")
+def new_home(
+    tmp_path_factory: pytest.TempPathFactory, addresses_in: Callable[[Path], StorageAddresses]
+) -> Path:
+    """A home that was just set up; copied for each test, because migrating takes longer."""
+    folder = tmp_path_factory.mktemp("new") / "home"
+    Storage.open(addresses_in(folder))
+    return folder
+
+
 @pytest.fixture
-def storage(addresses: StorageAddresses, clock: MovableClock) -> Storage:
-    """The opened room."""
+def storage(
+    new_home: Path, home: Path, addresses: StorageAddresses, clock: MovableClock
+) -> Storage:
+    """The opened room; `home` is set up from here on."""
+    shutil.copytree(new_home, home)
     return Storage.open(addresses, clock=clock)
 
 
@@ -312,10 +325,10 @@ def home_files(home: Path) -> Callable[[str], None]:
 @pytest.fixture
 def restored_catalogue(
     storage: Storage, addresses: StorageAddresses, clock: MovableClock
-) -> Callable[[Callable[[], None]], Storage]:
+) -> Callable[[Callable[[], object]], Storage]:
     """Backs the catalogue up, lets something happen, restores the backup and opens the room."""
 
-    def restored(happens: Callable[[], None]) -> Storage:
+    def restored(happens: Callable[[], object]) -> Storage:
         file = storage.catalogue.file
         assert file is not None
         backup = file.with_suffix(".backup")

@@ -1,0 +1,167 @@
+"""The rooms and the one way between them (docs: flows -> storage -> models)."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+ROOMS = {"flows", "storage", "models"}
+MAY_IMPORT = {
+    "models": {"models"},
+    "storage": {"storage", "models"},
+    "flows": {"flows", "storage", "models"},
+}
+OUTSIDE = {"likeness", "tests", "benchmarks"}
+HEAVY = {"torch", "prefect", "cv2", "dlib", "onnxruntime", "av", "librosa", "faster_whisper"}
+
+
+def _sources(*rooms: str) -> list[Path]:
+    return sorted(file for room in rooms for file in (REPOSITORY / room).rglob("*.py"))
+
+
+@cache
+def _imported(file: Path) -> frozenset[str]:
+    """Every module that a file names in an import, wherever it stands; relative ones resolved."""
+    return frozenset(_imports(file))
+
+
+def _imports(file: Path) -> Iterator[str]:
+    package = file.relative_to(REPOSITORY).with_suffix("").parts[:-1]
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            yield ".".join([*above, *filter(None, [node.module])])
+        elif (
+            isinstance(node, ast.Call)
+            and getattr(node.func, "attr", getattr(node.func, "id", "")) == "import_module"
+            and node.args
+            and isinstance(node.args[0], ast.Constant)
+        ):
+            yield str(node.args[0].value)
+
+
+def _names(file: Path) -> set[str]:
+    return {name.partition(".")[0] for name in _imported(file)}
+
+
+def _modules(*folders: str) -> list[str]:
+    return [
+        ".".join(file.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__")
+        for file in _sources(*folders)
+        if "versions" not in file.parts and file.name != "env.py"
+    ]
+
+
+def _loaded_by(*modules: str) -> set[str]:
+    """Heavy packages that are loaded once a fresh interpreter has imported some modules."""
+    program = (
+        f"import importlib, sys\nfor name in {list(modules)!r}: importlib.import_module(name)\n"
+        f"print(*sorted({HEAVY!r} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("room", sorted(MAY_IMPORT))
+def test_imports_run_one_way(room: str) -> None:
+    wrong = {
+        str(file.relative_to(REPOSITORY)): sorted(reached)
+        for file in _sources(room)
+        if (reached := _names(file) & (ROOMS | OUTSIDE) - MAY_IMPORT[room])
+    }
+    assert wrong == {}
+
+
+def test_the_python_door_imports_only_flows_and_storage_and_exports_one_class() -> None:
+    file = REPOSITORY / "likeness.py"
+    assert _names(file) & ROOMS <= {"flows", "storage"}
+    exported = [
+        ast.literal_eval(node.value)
+        for node in ast.parse(file.read_text("utf-8")).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+    ]
+    assert exported == [["Likeness"]]
+
+
+def test_only_flows_know_prefect() -> None:
+    knowing = [file for file in _sources("models", "storage") if "prefect" in _names(file)]
+    assert knowing == []
+
+
+def test_no_file_in_models_mentions_prefect() -> None:
+    mentioning = [
+        str(file.relative_to(REPOSITORY))
+        for file in sorted((REPOSITORY / "models").rglob("*"))
+        if file.suffix in {".py", ".toml", ".md"} and "prefect" in file.read_text("utf-8").lower()
+    ]
+    assert mentioning == []
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [("models/schema", "models/consent"), ("storage",)],
+    ids=["contracts", "storage"],
+)
+def test_contracts_and_storage_load_no_heavy_library(folders: tuple[str, ...]) -> None:
+    assert _loaded_by(*_modules(*folders)) == set()
+
+
+def test_the_command_line_starts_without_a_heavy_library() -> None:
+    assert _loaded_by(*_modules("flows/cli")) == set()
+
+
+def test_contracts_need_only_pydantic_numpy_and_safetensors() -> None:
+    allowed = {"models", "pydantic", "numpy", "safetensors", *sys.stdlib_module_names}
+    for file in _sources("models/schema", "models/consent"):
+        assert _names(file) <= allowed, file.name
+
+
+def test_nothing_is_ever_pickled() -> None:
+    """Tensors are safetensors; records are JSON."""
+    picklers = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+    assert [file for file in _sources(*ROOMS) if _names(file) & picklers] == []
+
+
+def test_flows_hold_no_store_no_key_and_no_cipher() -> None:
+    """What they read and write goes through the door (invariant 3)."""
+    behind = ("storage.objects", "storage.vault", "storage.key_store", "storage.sealing", "minio")
+    reaching = {
+        str(file.relative_to(REPOSITORY)): name
+        for file in [*_sources("flows"), REPOSITORY / "likeness.py"]
+        for name in _imported(file)
+        if name.startswith(behind)
+    }
+    assert reaching == {}
+
+
+def test_in_the_storage_room_only_the_door_decrypts_and_only_the_reconciler_also_deletes() -> None:
+    ciphers = {
+        str(file.relative_to(REPOSITORY))
+        for file in _sources("storage")
+        if {"storage.sealing", "storage.objects.interface"} & set(_imported(file))
+        and "objects" not in file.parts
+    }
+    assert ciphers == {
+        "storage/assembly.py",
+        "storage/door.py",
+        "storage/reconcile.py",
+        "storage/vault.py",
+    }
