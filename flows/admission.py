@@ -20,7 +20,7 @@ from models.schema.media import MediaFacts
 from models.schema.purposes import NEEDS_FACE, NEEDS_VOICE, Purpose
 from storage.assembly import Storage
 from storage.catalogue.uploads import WAITING, Upload, UploadState
-from storage.door import Operation, Use
+from storage.handles import Operation, Use
 from storage.uploads import Conclusion
 
 

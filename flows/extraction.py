@@ -20,7 +20,8 @@ from models.schema.purposes import NEEDS_FACE, NEEDS_VOICE, Purpose
 from models.schema.tensors import packed
 from models.schema.voice import Backend, MeasuredVoice, Tensors, VoiceSegment
 from models.voice.extract import VoiceExtractor
-from storage.door import Door, Run
+from storage.door import Door
+from storage.handles import Run
 
 Told = Callable[[float], None]
 """Told how many seconds of the recording are done."""

@@ -32,7 +32,7 @@ from models.schema.media import MediaFacts
 from models.schema.verdict import Verdict
 from storage.catalogue.uploads import WAITING, UploadState
 from storage.database import Writing
-from storage.door import Operation, Run, Use
+from storage.handles import Operation, Run, Use
 from storage.uploads import Conclusion
 
 RENEWAL_SECONDS = 60.0

@@ -17,7 +17,7 @@ from models.schema.verdict import Level, Verdict
 from models.schema.voice import Backend
 from models.voice.suitability import voice_verdicts
 from storage.assembly import Storage
-from storage.door import Operation, Run, Use
+from storage.handles import Operation, Run, Use
 
 
 def verdicts_on(

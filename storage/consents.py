@@ -109,6 +109,8 @@ class Consents:
         act dated before it. Then nothing is changed.
         """
         grant.checked(self._clock())
+        if not purposes:
+            raise BadUsage("No purpose was named, so nothing is granted.")
         subject_id = self._subjects.ensure(external_subject, account=None)
         with self._catalogue.writing() as writing:
             facts = self._ledger.facts(writing.connection, subject_id)

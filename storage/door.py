@@ -20,9 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Final
 
 from sqlalchemy import Connection
@@ -33,7 +31,6 @@ from models.schema.errors import (
     FenceLost,
     Frozen,
     LikenessError,
-    LimitExceeded,
     NotFound,
     RoleRefused,
 )
@@ -50,6 +47,7 @@ from storage.clock import Clock, utc_now
 from storage.database import Database, Writing
 from storage.freezing import Stop, Stopped, freeze
 from storage.gate import Gate
+from storage.handles import Counted, Operation, Reader, Run, Use
 from storage.identifiers import random_id
 from storage.key_store import KeyStore
 from storage.ledger import Ledger
@@ -62,53 +60,6 @@ LEASE: Final = timedelta(minutes=15)
 """A run that is not renewed for this long counts as dead."""
 LONGEST_WRITE: Final = timedelta(hours=1)
 """After this no write that was under way can still arrive; reaped keys are visited until then."""
-
-
-class Operation(StrEnum):
-    """What an opened object is wanted for."""
-
-    PROCESS = "process"
-    """Use for the named purposes; needs consent now."""
-    ACCESS = "access"
-    """The person's own access (Policy P16): open while frozen, until the purge begins."""
-
-
-@dataclass(frozen=True)
-class Use:
-    """Who wants to read, for what, on whose behalf; `reference` is the random id of the run."""
-
-    role: Role
-    operation: Operation
-    purposes: frozenset[Purpose]
-    reference: str
-
-
-@dataclass(frozen=True)
-class Run:
-    """A handle on an open run; its id is the fence token."""
-
-    id: str
-    subject_id: str
-    upload_id: str
-    role: Role
-    purposes: frozenset[Purpose]
-
-
-class Reader:
-    """An opened object: iterate for its pieces, or read it whole when it is small."""
-
-    def __init__(self, row: StoredRow | Intent, pieces: Iterator[bytes]) -> None:
-        self.plain_bytes = row.plain_bytes or 0
-        self.kind = row.kind
-        self._pieces = pieces
-
-    def __iter__(self) -> Iterator[bytes]:
-        """Pieces of at most 1 MiB, each released only after its own check."""
-        return self._pieces
-
-    def read(self) -> bytes:
-        """The whole object; only for kinds whose size is bounded."""
-        return b"".join(self._pieces)
 
 
 class Door:
@@ -277,7 +228,7 @@ class Door:
         intent = self._intend(run, kind, purposes, parents, expires_at)
         try:
             key = self._vault.new_object_key(intent.object_id, run.subject_id)
-            counted = _Counted(pieces, kind)
+            counted = Counted(pieces, kind)
             stored = self._store.put(
                 intent.store_key, seal(counted, key, object_id=intent.object_id)
             )
@@ -515,24 +466,6 @@ class Door:
         self._vault.destroy_object_keys([intent.object_id for intent in reaped])
         for intent in reaped:
             self._store.delete(intent.store_key)
-
-
-class _Counted:
-    """Counts what passes, and refuses more than the kind allows."""
-
-    def __init__(self, pieces: Iterable[bytes], kind: Kind) -> None:
-        self.count = 0
-        self._pieces = pieces
-        self._kind = kind
-
-    def __iter__(self) -> Iterator[bytes]:
-        for piece in self._pieces:
-            self.count += len(piece)
-            if self.count > self._kind.bytes_most:
-                raise LimitExceeded(
-                    f"A {self._kind.name} may hold at most {self._kind.bytes_most} bytes."
-                )
-            yield piece
 
 
 def _known_upload(connection: Connection, upload_id: str) -> Upload:

@@ -272,7 +272,10 @@ class Uploads:
             return uploads.uploads_of(connection, subject_id)
 
     def duplicate_of(self, upload: Upload, purposes: frozenset[Purpose]) -> str | None:
-        """The same subject's admitted upload of the same bytes that serves these purposes now."""
+        """The same subject's earlier upload of the same bytes that serves these purposes now.
+
+        It was admitted, or waits for identification as this one would.
+        """
         with self._catalogue.reading() as connection:
             earlier = uploads.earlier_with_digest(connection, upload)
             subject = people.subject_by_id(connection, upload.subject_id)

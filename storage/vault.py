@@ -69,13 +69,27 @@ class Vault:
     # --- scope keys ---------------------------------------------------------------------------
 
     def new_scope_key(self, owner_id: str) -> str:
-        """Make the key of a subject or artefact; returns its id."""
-        scope_key_id = random_id()
-        wrapped = _wrap(self._master, random_bytes(KEY_BYTES), scope_key_id)
+        """Make the scope key of a subject or artefact, and the key of its personal columns.
+
+        Returns the scope key's id. The columns' key bears the owner's id.
+        """
+        scope_key_id, scope_key = random_id(), random_bytes(KEY_BYTES)
+        now = self._clock()
         with self._store.database.writing() as writing:
             writing.connection.execute(
                 insert(SCOPE_KEYS).values(
-                    id=scope_key_id, owner_id=owner_id, wrapped=wrapped, created_at=self._clock()
+                    id=scope_key_id,
+                    owner_id=owner_id,
+                    wrapped=_wrap(self._master, scope_key, scope_key_id),
+                    created_at=now,
+                )
+            )
+            writing.connection.execute(
+                insert(OBJECT_KEYS).values(
+                    object_id=owner_id,
+                    scope_key_id=scope_key_id,
+                    wrapped=_wrap(scope_key, random_bytes(KEY_BYTES), owner_id),
+                    created_at=now,
                 )
             )
         return scope_key_id
@@ -195,20 +209,17 @@ class Vault:
     # --- personal columns, pseudonyms, digests ------------------------------------------------
 
     def seal_column(self, owner_id: str, value: bytes, *, context: str) -> bytes:
-        """Encrypt a personal column under its owner's scope key; `context` names row and column."""
-        scope_key_id, scope_key = self._scope_key(owner_id)
-        return scope_key_id.encode() + _wrap(scope_key, value, context)
+        """Encrypt a personal column of an owner; `context` names row and column.
+
+        The owner's columns have one data key of their own, wrapped as every other: it moves with
+        the survivors of a narrow erasure and goes with the scope key.
+        """
+        return owner_id.encode() + _wrap(self.object_key(owner_id), value, context)
 
     def unseal_column(self, sealed: bytes, *, context: str) -> bytes:
         """Decrypt what `seal_column` made; raises KeyDestroyed once the owner is erased."""
-        scope_key_id = sealed[:32].decode("ascii", errors="replace")
-        with self._store.database.reading() as connection:
-            wrapped = connection.execute(
-                select(SCOPE_KEYS.c.wrapped).where(SCOPE_KEYS.c.id == scope_key_id)
-            ).scalar()
-        if wrapped is None:
-            raise KeyDestroyed("The key of this record was destroyed.")
-        return _unwrap(_unwrap(self._master, wrapped, scope_key_id), sealed[32:], context)
+        owner_id = sealed[:32].decode("ascii", errors="replace")
+        return _unwrap(self.object_key(owner_id), sealed[32:], context)
 
     def pseudonym(self, kind: str, external_id: str) -> str:
         """Keyed pseudonym of a caller's own id (Policy P25): 64 hexadecimal digits.

@@ -15,7 +15,7 @@ from storage.assembly import Storage
 from storage.catalogue.objects import Intent
 from storage.catalogue.uploads import Upload, UploadState
 from storage.clock import utc_now
-from storage.door import Run
+from storage.handles import Run
 
 
 def report_content(

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from models.schema.errors import NotFound
 from models.schema.kinds import Role
 from storage.assembly import Storage
-from storage.door import Operation, Use
+from storage.handles import Operation, Use
 
 
 def report_bytes(storage: Storage, upload_id: str) -> bytes:

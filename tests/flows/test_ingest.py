@@ -145,7 +145,7 @@ def test_quarantine_is_empty_and_the_original_decrypts_to_the_uploaded_bytes(
     code = (
         "import sys\n"
         "from flows.opening import storage\n"
-        "from storage.door import Use, Operation\n"
+        "from storage.handles import Use, Operation\n"
         "from models.schema.kinds import Role\n"
         "house = storage()\n"
         f"rows = house.uploads.objects_of('{upload['upload']}')\n"

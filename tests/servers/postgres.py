@@ -6,15 +6,17 @@ import os
 import pwd
 import secrets
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
-from tests.servers.processes import free_port, programs, wait_until
+from tests.servers.processes import Daemons, free_port, programs, wait_until
 
 
 @contextmanager
@@ -29,14 +31,15 @@ def postgres() -> Iterator[Callable[[], str]]:
             os.chown(folder, account.pw_uid, account.pw_gid)
         data = folder / "data"
         _run(account, [tools["initdb"], "-D", str(data), "-U", "tests", "-A", "trust", "-N"])
-        server = subprocess.Popen(
-            [tools["postgres"], "-D", str(data), "-p", str(port), "-k", str(folder),
-             "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=60"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            **_as(account),
-        )  # fmt: skip
-        try:
+        with Daemons() as daemons:
+            # SIGINT ends sessions that a test left open, where SIGTERM would wait for them.
+            daemons.start(
+                tools["postgres"], "-D", str(data), "-p", str(port), "-k", str(folder),
+                "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=60",
+                ended_by=signal.SIGINT,
+                cwd="/",
+                **_as(account),
+            )  # fmt: skip
             base = f"postgresql://tests@127.0.0.1:{port}"
             wait_until(lambda: _answers(f"{base}/postgres"), seconds=60, what="PostgreSQL")
 
@@ -47,9 +50,6 @@ def postgres() -> Iterator[Callable[[], str]]:
                 return f"{base}/{name}"
 
             yield fresh
-        finally:
-            server.terminate()
-            server.wait(timeout=30)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -66,7 +66,7 @@ def _account() -> pwd.struct_passwd | None:
     return None
 
 
-def _as(account: pwd.struct_passwd | None) -> dict[str, int]:
+def _as(account: pwd.struct_passwd | None) -> dict[str, Any]:
     return {} if account is None else {"user": account.pw_uid, "group": account.pw_gid}
 
 

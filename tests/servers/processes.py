@@ -6,9 +6,11 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Self
 
 import pytest
 
@@ -49,14 +51,39 @@ def wait_until(ready: Callable[[], bool], *, seconds: float, what: str) -> None:
         time.sleep(0.1)
 
 
-def stop(process_id: int, *, seconds: float = 15.0) -> None:
-    """End a process that is not our child, by force when it does not listen."""
-    for how in (signal.SIGTERM, signal.SIGKILL):
-        end = time.monotonic() + seconds
-        try:
-            os.kill(process_id, how)
-            while time.monotonic() < end:
-                os.kill(process_id, 0)
-                time.sleep(0.05)
-        except ProcessLookupError:
-            return
+class Daemons:
+    """Servers in the foreground, children of this process, all of them stopped at the end.
+
+    A server dies with the test process, however that ends, so none is left behind.
+    """
+
+    def __init__(self) -> None:
+        self._running: list[tuple[subprocess.Popen[bytes], signal.Signals]] = []
+        self._setpriv = programs("setpriv")["setpriv"]
+
+    def start(
+        self, *command: str, ended_by: signal.Signals = signal.SIGTERM, **options: Any
+    ) -> None:
+        """Start one more; `options` are those of Popen."""
+        server = subprocess.Popen(
+            [self._setpriv, "--pdeathsig", "KILL", *command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            **options,
+        )
+        self._running.append((server, ended_by))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # What they hold is thrown away, so one that takes its time is not waited for.
+        for server, ended_by in reversed(self._running):
+            server.send_signal(ended_by)
+            try:
+                server.wait(timeout=2)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()

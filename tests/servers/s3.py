@@ -19,7 +19,7 @@ from minio import Minio
 from minio.commonconfig import ENABLED
 from minio.versioningconfig import SUSPENDED, VersioningConfig
 
-from tests.servers.processes import free_port, programs, stop, wait_until
+from tests.servers.processes import Daemons, free_port, programs, wait_until
 
 _TOOLS = ("ceph-mon", "ceph-osd", "ceph", "ceph-authtool", "monmaptool", "radosgw", "radosgw-admin")
 
@@ -60,15 +60,14 @@ def s3_server() -> Iterator[S3Server]:
     folder = Path(tempfile.mkdtemp(prefix="likeness-s3-"))
     server = S3Server(f"127.0.0.1:{free_port()}", "testkey", secrets.token_hex(12))
     try:
-        _start(tools, folder, server)
-        yield server
+        with Daemons() as daemons:
+            _start(tools, folder, server, daemons)
+            yield server
     finally:
-        for file in (folder / "run").glob("*.pid"):
-            stop(int(file.read_text().strip() or 0))
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _start(tools: dict[str, str], folder: Path, server: S3Server) -> None:
+def _start(tools: dict[str, str], folder: Path, server: S3Server, daemons: Daemons) -> None:
     for part in ("mon", "osd", "rgw", "run", "log"):
         (folder / part).mkdir()
     identity = str(uuid.uuid4())
@@ -102,15 +101,15 @@ def _start(tools: dict[str, str], folder: Path, server: S3Server) -> None:
     monmap = str(folder / "monmap")
     run("monmaptool", "--create", "--fsid", identity, "--addv", "a", address, monmap)
     run("ceph-mon", "--mkfs", "-i", "a", "--monmap", monmap, "--keyring", keyring, *conf)
-    run("ceph-mon", "-i", "a", *conf)
+    daemons.start(tools["ceph-mon"], "-f", "-i", "a", *conf)
     run("ceph", *conf, "auth", "import", "-i", keyring)
     device = str(uuid.uuid4())
     run("ceph", *conf, "osd", "new", device)
     run("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", device, *conf)
-    run("ceph-osd", "-i", "0", *conf)
+    daemons.start(tools["ceph-osd"], "-f", "-i", "0", *conf)
     place = ("root=default", f"host={platform.node().partition('.')[0] or 'localhost'}")
     run("ceph", *conf, "osd", "crush", "add", "osd.0", "1.0", *place, check=False)
-    run("radosgw", *conf, "-n", "client.rgw.a")
+    daemons.start(tools["radosgw"], "-f", *conf, "-n", "client.rgw.a")
     wait_until(lambda: _listens(int(port)), seconds=120, what="the S3 gateway")
     run("radosgw-admin", *conf, "user", "create", "--uid=tests", "--display-name=tests",
         f"--access-key={server.access_key}", f"--secret-key={server.secret_key}")  # fmt: skip
@@ -149,7 +148,6 @@ osd pool default pg autoscale mode = off
 run dir = {folder}/run
 admin socket = {folder}/run/$name.asok
 log file = {folder}/log/$name.log
-pid file = {folder}/run/$name.pid
 keyring = {folder}/keyring
 auth allow insecure global id reclaim = false
 erasure code dir = {codes}
@@ -159,7 +157,7 @@ mon data = {folder}/mon
 osd data = {folder}/osd
 [client.rgw.a]
 rgw data = {folder}/rgw
-rgw frontends = beast endpoint=127.0.0.1:{port}
+rgw frontends = beast endpoint=127.0.0.1:{port} tcp_nodelay=1
 rgw enable usage log = false
 rgw crypt require ssl = false
 rgw dynamic resharding = false

@@ -26,7 +26,8 @@ from storage.assembly import Storage
 from storage.catalogue import objects
 from storage.catalogue.objects import IntentState, ObjectState
 from storage.catalogue.uploads import Upload, UploadState
-from storage.door import LEASE, Operation, Run, Use
+from storage.door import LEASE
+from storage.handles import Operation, Run, Use
 from storage.uploads import Conclusion
 
 VOICE = frozenset({Purpose.VOICE_CLONING})

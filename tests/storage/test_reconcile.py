@@ -63,7 +63,7 @@ def test_a_run_of_a_dead_process_is_reaped_without_waiting_for_its_lease(
     storage: Storage, received: Callable[..., Upload], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload = received("s-1", VOICE)
-    monkeypatch.setattr("storage.door.this_worker", lambda: _dead_worker())
+    monkeypatch.setattr("storage.door.this_worker", _dead_worker)
     run = storage.door.begin(upload.id, role=Role.INGEST, purposes=VOICE)
     repairs = storage.reconciler.run()
     assert repairs.runs_reaped == 1

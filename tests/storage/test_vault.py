@@ -220,7 +220,9 @@ def test_new_objects_come_under_the_renewed_key(vault: Vault, storage: Storage) 
     new_id = vault.renew_scope_key("p" * 32)
     vault.new_object_key("c" * 32, "p" * 32)
     with storage.keys.database.reading() as connection:
-        under = connection.execute(select(OBJECT_KEYS.c.scope_key_id)).scalar_one()
+        under = connection.execute(
+            select(OBJECT_KEYS.c.scope_key_id).where(OBJECT_KEYS.c.object_id == "c" * 32)
+        ).scalar_one()
     assert under == new_id
 
 
@@ -286,3 +288,13 @@ def test_no_key_lies_in_any_file_in_plain_but_the_master_key_in_its_own(
     assert plain_in_home(master.read_bytes()) == [
         f"{master.read_bytes()!r} in {master.relative_to(master.parent.parent)}"
     ]
+
+
+def test_personal_columns_survive_a_renewed_scope_key_and_go_with_the_person(vault: Vault) -> None:
+    vault.new_scope_key("p" * 32)
+    sealed = vault.seal_column("p" * 32, b"a file name", context="upload:1")
+    vault.renew_scope_key("p" * 32)
+    assert vault.unseal_column(sealed, context="upload:1") == b"a file name"
+    vault.destroy_scope_keys("p" * 32)
+    with pytest.raises(KeyDestroyed):
+        vault.unseal_column(sealed, context="upload:1")
