@@ -33,9 +33,10 @@ def face_quality(
     exposure: float,
     yaw_degrees: float,
     pitch_degrees: float,
+    eye_opening: float,
     settings: FaceSettings,
 ) -> float:
-    """Quality in [0, 1]: the geometric mean of size, sharpness, exposure and frontality.
+    """Quality in [0, 1]: the geometric mean of size, sharpness, exposure, frontality, open eyes.
 
     Each is 1 from where `settings` calls it good; one that is bad pulls the whole down. Pose falls
     as the cosine of the angle out of the picture. NaN angles give 0.
@@ -48,5 +49,6 @@ def face_quality(
         1.0,
     )
     frontal = float(np.cos(np.radians(yaw_degrees)) * np.cos(np.radians(pitch_degrees)))
-    product = size * sharp * light * frontal
-    return float(product**0.25) if product > 0 else 0.0
+    eyes = min(eye_opening / settings.eye_opening_good, 1.0)
+    product = size * sharp * light * frontal * eyes
+    return float(product**0.2) if product > 0 else 0.0

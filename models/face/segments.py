@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.face.alignment import crop, face_transform, mouth_transform
+from models.face.eyes import eye_opening
 from models.face.head_pose import HeadPose
 from models.face.identity import IdentityEncoder
 from models.face.mesh import Mesh, five_points
@@ -145,6 +146,7 @@ class SegmentBuilder:
             exposure=measure.exposure,
             yaw_degrees=yaw,
             pitch_degrees=pitch,
+            eye_opening=eye_opening(measure.points),
             settings=settings,
         )
         size = settings.aligned_pixels

@@ -95,6 +95,8 @@ class FaceSettings(BaseModel):
     what is left is a face of about 32 px."""
     sharpness_good: float = Field(default=60.0, gt=0)
     """The same after a blur of 1 px; untouched, 9 of 10 portraits score above 200."""
+    eye_opening_good: float = Field(default=0.2, gt=0)
+    """Eye aspect ratio: below it eyes are closing (Soukupova and Cech 2016)."""
     exposure_dark: float = Field(default=0.2, gt=0, lt=1)
     """Mean luma of the face; 46 real portraits of light and dark skin lie between 0.31 and 0.66,
     and a fifth of full scale is two stops below their middle."""

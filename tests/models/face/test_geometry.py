@@ -142,8 +142,28 @@ def test_quality_lies_between_0_and_1_and_a_worse_pose_never_raises_it(
             exposure=exposure,
             yaw_degrees=yaw_degrees,
             pitch_degrees=0.0,
+            eye_opening=0.3,
             settings=FaceSettings(),
         )
 
     assert 0 <= quality(yaw) <= quality(0) <= 1
     assert quality(math.nan) == 0
+
+
+def test_closed_eyes_lower_the_quality_of_a_face() -> None:
+    from models.face.quality import face_quality
+    from models.face.settings import FaceSettings
+
+    def quality(eye_opening: float) -> float:
+        return face_quality(
+            height_pixels=300,
+            sharpness=500,
+            exposure=0.5,
+            yaw_degrees=0,
+            pitch_degrees=0,
+            eye_opening=eye_opening,
+            settings=FaceSettings(),
+        )
+
+    assert quality(0.3) == 1.0
+    assert quality(0.05) < quality(0.15) < 0.99
