@@ -1,0 +1,43 @@
+# Every target sets up what it needs, once: see install/set-up.
+
+SHELL := bash
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-services lint weights clean
+
+# A file name reaches the recipe through the environment, so that no character of it is special.
+override MEDIA := $(value MEDIA)
+export MEDIA
+
+help:
+	@echo 'make demo [MEDIA=path]  a recording in, a report out: .demo/report.html'
+	@echo 'make test               everything that needs no server'
+	@echo 'make test-services      what needs a real PostgreSQL, S3 and Prefect server'
+	@echo 'make lint               ruff, its format, and mypy'
+	@echo 'make setup              .venv, the pinned packages, programs, the default weights'
+	@echo 'make weights            check every pretrained file, and pull what is missing or wrong'
+	@echo 'make clean              remove caches and .demo; .venv stays'
+
+setup:
+	@install/set-up
+
+demo: setup
+	@.venv/bin/python -m flows.demo .demo "$$MEDIA"
+
+test: setup
+	.venv/bin/python -m pytest -m 'not services' $(PYTEST_OPTIONS)
+
+test-services: setup
+	@install/set-up services
+	LIKENESS_TEST_SERVICES=1 .venv/bin/python -m pytest -m services $(PYTEST_OPTIONS)
+
+lint: setup
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+
+weights: setup
+	@.venv/bin/likeness weights verify
+
+clean:
+	rm -rf .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* build *.egg-info
+	find models storage flows tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
