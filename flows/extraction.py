@@ -65,18 +65,22 @@ class Extraction:
 
         Raises BrokenMedia, LimitExceeded, and whatever stops the run at the door.
         """
-        with decode(
-            file,
-            self._facts,
-            self._settings.media,
-            sound=self._voice is not None,
-            picture=self._face is not None,
-            longest_side_pixels=self._settings.face_picture_side_pixels,
-        ) as stream:
-            self._read(stream)
-            summary = stream.summary
-        voice = self._finish_voice(summary)
-        face = self._finish_face()
+        try:
+            with decode(
+                file,
+                self._facts,
+                self._settings.media,
+                sound=self._voice is not None,
+                picture=self._face is not None,
+                longest_side_pixels=self._settings.face_picture_side_pixels,
+            ) as stream:
+                self._read(stream)
+                summary = stream.summary
+            voice = self._finish_voice(summary)
+            face = self._finish_face()
+        finally:
+            # Whoever still holds this object, an error's frames for one, holds no sound or picture.
+            self._voice = self._face = None
         return self._put("measurements", *_measurements(summary, voice, face))
 
     def _read(self, stream: MediaStream) -> None:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 from prefect import flow, task
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
@@ -36,6 +38,8 @@ from storage.handles import Operation, Run, Use
 from storage.uploads import Conclusion
 
 RENEWAL_SECONDS = 60.0
+SHOWN_EVERY_SECONDS = 5.0
+"""How often the Prefect UI hears of progress: a call to the server each time."""
 
 
 def _worth_retrying(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
@@ -264,17 +268,24 @@ def reject(upload: str, run: str, error: BadInput) -> str:
 
 
 def _teller(run: Run, facts: MediaFacts) -> Callable[[float], None]:
-    """Tells watchers how far extraction is, and keeps the run's lease alive on the way."""
+    """Tells terminal and Prefect UI how far extraction is, and keeps the run's lease alive."""
     door = storage().door
-    renewed = time.monotonic()
     length = facts.claimed_seconds or 0.0
+    artifact = create_progress_artifact(progress=0.0, description="extract")
+    assert isinstance(artifact, UUID)
+    renewed = shown = time.monotonic()
 
     def told(done: float) -> None:
-        nonlocal renewed
-        tell("extract", done / length if length else 0.0)
-        if time.monotonic() - renewed > RENEWAL_SECONDS:
+        nonlocal renewed, shown
+        fraction = min(done / length, 1.0) if length else 0.0
+        tell("extract", fraction)
+        now = time.monotonic()
+        if now - shown > SHOWN_EVERY_SECONDS:
+            update_progress_artifact(artifact_id=artifact, progress=100 * fraction)
+            shown = now
+        if now - renewed > RENEWAL_SECONDS:
             door.renew(run)
-            renewed = time.monotonic()
+            renewed = now
 
     return told
 

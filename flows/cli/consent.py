@@ -134,7 +134,7 @@ def _stopped(subject: str, stopped: list[Stopped]) -> Answer:
     ]
     for each in stopped:
         owed = f"erasure order {each.order} is pending" if each.order else "nothing is to be erased"
-        answer.lines.append(f"stopped; {each.runs_stopped} running work ended; {owed}")
+        answer.lines.append(f"{each.runs_stopped} runs stopped; {owed}")
     return answer
 
 

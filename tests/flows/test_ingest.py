@@ -13,7 +13,8 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +59,7 @@ def filled(
 
 def test_a_talking_video_becomes_voice_and_face_features_and_a_report(filled: Filled) -> None:
     assert filled.said.code == 0, filled.said.err
+    assert "leaked" not in filled.said.err
     (upload,) = filled.said.fields["uploads"]
     assert upload["state"] == "admitted"
     assert upload["voice"]["speech_seconds"] > 5
@@ -182,6 +184,72 @@ def test_two_people_in_one_recording_wait_and_no_features_are_kept(
     shown = house.run("upload", "show", "--upload", upload["upload"]).fields
     assert {row["kind"] for row in shown["objects"]} == {"original", "report"}
     assert all(row["expires_at"] for row in shown["objects"])
+
+
+def test_another_voice_than_in_the_persons_earlier_upload_waits(media: Path, house: House) -> None:
+    voices = media / "voices"
+    one = voices / "ls1688" / "1688-142285-0007.flac"
+    other = voices / "ls2609" / "2609-156975-0007.flac"
+    said = house.run("ingest", str(one), str(other), "--subject", SUBJECT, *BOTH[:2], *SELF)
+    first, second = said.fields["uploads"]
+    assert (first["state"], second["state"]) == ("admitted", "needs_identification")
+    assert [reason["code"] for reason in second["reasons"]] == ["voice_mismatch"]
+
+
+def test_a_withdrawal_while_it_runs_ends_the_run_and_leaves_nothing(
+    media: Path, house: House
+) -> None:
+    with _running(house, media / "videos" / "talk_latentsync2.mp4") as child:
+        for purpose in ("voice_cloning", "digital_human"):
+            house.run("consent", "withdraw", "--subject", SUBJECT, "--purpose", purpose, "--yes")
+        child.wait(timeout=120)
+        assert child.returncode == 3
+    assert not [path for path in (house.home / "objects").rglob("*") if path.is_file()]
+    (upload,) = house.run("upload", "list").fields["uploads"]
+    assert upload["state"] == "refused"
+
+
+def test_an_interrupt_ends_cleanly_with_130(media: Path, house: House) -> None:
+    file = media / "videos" / "talk_latentsync2.mp4"
+    with _running(house, file) as child:
+        child.send_signal(signal.SIGINT)
+        child.wait(timeout=120)
+        assert child.returncode == 130
+    _assert_whole(house, file.read_bytes())
+
+
+@contextmanager
+def _running(house: House, file: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """An ingest whose run has begun and is at work."""
+    command = [str(Path(sys.executable).with_name("likeness")), "ingest", str(file), "--subject"]
+    child = subprocess.Popen(
+        [*command, SUBJECT, *BOTH, *SELF],
+        env=house.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        end = time.monotonic() + 120
+        while not _open_runs(house):
+            assert time.monotonic() < end, "no run began"
+            time.sleep(0.2)
+        time.sleep(1.0)
+        yield child
+    finally:
+        child.kill()
+        child.wait()
+
+
+def _open_runs(house: House) -> int:
+    if not (house.home / "catalogue.db").is_file():
+        return 0
+    with sqlite3.connect(house.home / "catalogue.db", timeout=30) as connection:
+        try:
+            query = "SELECT count(*) FROM runs WHERE state = 'open' AND role = 'ingest'"
+            return int(connection.execute(query).fetchone()[0])
+        except sqlite3.OperationalError:
+            return 0
 
 
 def test_after_kill_9_at_any_moment_reconcile_leaves_neither_stray_nor_plain_byte(
