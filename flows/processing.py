@@ -98,7 +98,7 @@ def _bar(total: int, *, show: bool) -> Iterator[Watcher]:
         return
     columns = (TextColumn("{task.description:<12}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
-        bar = progress.add_task("start", total=1.0)
+        bar = progress.add_task("starting", total=1.0)
 
         def advance(step: str, fraction: float) -> None:
             progress.update(bar, description=step, completed=fraction)

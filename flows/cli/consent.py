@@ -47,6 +47,7 @@ def grant(
     """Record that a person agrees to a purpose, with evidence.
 
     After a refusal or withdrawal this is the only way back, and the evidence must be new.
+
     Example: likeness consent grant --subject s-17 --purpose voice_cloning
     --evidence form.pdf --self
     """

@@ -65,6 +65,7 @@ def verify(json_output: Json = False) -> Answer:
     """Read every pulled file and compare its digest; exits 5 when one is wrong.
 
     Optional files that were not pulled are reported and do not fail.
+
     Example: likeness weights verify
     """
     found = [
