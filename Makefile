@@ -24,7 +24,7 @@ demo: setup
 	@.venv/bin/python -m flows.demo .demo "$$MEDIA"
 
 test: setup
-	.venv/bin/python -m pytest -m 'not services' $(PYTEST_OPTIONS)
+	.venv/bin/python -m pytest -n 2 --dist loadfile -m 'not services' $(PYTEST_OPTIONS)
 
 test-services: setup
 	@install/set-up services
