@@ -21,7 +21,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from hashlib import file_digest, sha256
+from hashlib import file_digest
 from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Any, Final
@@ -111,12 +111,21 @@ def locate(name: str) -> Path:
     return weights.files[0].path if len(weights.files) == 1 else folder() / name
 
 
+@cache
 def digest(name: str) -> str:
-    """The pinned SHA-256 of an entry's file, or of its files' digests where it has several."""
-    files = named(name).files
-    if len(files) == 1:
-        return files[0].sha256
-    return sha256("".join(file.sha256 for file in files).encode()).hexdigest()
+    """SHA-256 of an entry's network as it lies there, of several files the largest one.
+
+    For the record of what computed a feature (invariant 12). Raises WeightsMissing.
+    """
+    locate(name)
+    return digest_of(max(named(name).files, key=lambda file: file.bytes).path)
+
+
+@cache
+def digest_of(file: Path) -> str:
+    """SHA-256 of a weights file as it lies there, read once a process."""
+    with file.open("rb") as stream:
+        return file_digest(stream, "sha256").hexdigest()
 
 
 def verify() -> Iterator[tuple[WeightsFile, str]]:

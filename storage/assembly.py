@@ -61,6 +61,9 @@ class Storage:
         Raises CheckFailed where there are records but no key store or master key, or the wrong
         one, and ServiceUnavailable where a database or the object store does not answer.
         """
+        # The home first: what lies in it is nobody else's to list.
+        for folder in (addresses.keys_folder.parent, addresses.keys_folder):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         catalogue = Database(addresses.catalogue_url, what="catalogue")
         keys = KeyStore(Database(addresses.keys_url, what="key store"))
         bring_up_to_date(keys.database, "keys")

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.face.settings import FaceSettings
-from models.face.weights_digest import sha256_of
 from models.schema.errors import WeightsMissing
 from models.schema.voice import Backend
+from models.weights import digest_of
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class YuNetDetector:
         self.backend = Backend(
             name="yunet",
             version="2023mar",
-            weights_sha256=sha256_of(weights),
+            weights_sha256=digest_of(weights),
             parameters={"score_least": score_least},
         )
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from models.face.identity_threshold import threshold_of
 from models.face.settings import FaceSettings
-from models.face.weights_digest import sha256_of
 from models.schema.voice import Backend
+from models.weights import digest_of
 
 _CHIP_PIXELS: Final = 150
 _CHIP_PADDING: Final = 0.25
@@ -65,8 +65,8 @@ class DlibIdentity:
         self.backend = Backend(
             name="dlib-resnet",
             version="1",
-            weights_sha256=sha256_of(weights),
-            parameters={"landmarks_sha256": sha256_of(landmarks), "crop_pixels": _CHIP_PIXELS},
+            weights_sha256=digest_of(weights),
+            parameters={"landmarks_sha256": digest_of(landmarks), "crop_pixels": _CHIP_PIXELS},
         )
         self.distance_threshold = threshold_of(self.backend.name).distance
 

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from models.face.detection import Detection
 from models.face.mesh_runtime import MeshRuntime, RuntimeName, load_runtime
 from models.face.settings import FaceSettings
-from models.face.weights_digest import sha256_of
 from models.schema.voice import Backend
+from models.weights import digest_of
 
 POINTS = 468
 CROP_PIXELS = 192
@@ -130,7 +130,7 @@ class MediaPipeMesh:
         self.backend = Backend(
             name="mediapipe-face-mesh",
             version="1",
-            weights_sha256=sha256_of(weights),
+            weights_sha256=digest_of(weights),
             parameters={"crop_pixels": CROP_PIXELS, "runtime": runtime.name},
         )
 

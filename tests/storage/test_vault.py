@@ -298,3 +298,9 @@ def test_personal_columns_survive_a_renewed_scope_key_and_go_with_the_person(vau
     vault.destroy_scope_keys("p" * 32)
     with pytest.raises(KeyDestroyed):
         vault.unseal_column(sealed, context="upload:1")
+
+
+def test_nobody_else_may_look_into_the_home_or_at_the_keys(storage: Storage, home: Path) -> None:
+    assert storage.vault
+    for place, most in ((home, 0o700), (home / "keys", 0o700), (home / "keys/master.key", 0o600)):
+        assert stat.S_IMODE(place.stat().st_mode) == most, place
