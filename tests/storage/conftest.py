@@ -156,11 +156,31 @@ def new_home(
 
 @pytest.fixture
 def storage(
-    new_home: Path, home: Path, addresses: StorageAddresses, clock: MovableClock
+    request: pytest.FixtureRequest,
+    home: Path,
+    clock: MovableClock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Storage:
-    """The opened room; `home` is set up from here on."""
-    shutil.copytree(new_home, home)
-    return Storage.open(addresses, clock=clock)
+    """The opened room; `home` is set up from here on.
+
+    Embedded, on SQLite and a folder, unless a test asks by parameter for `served`: the same on a
+    real PostgreSQL and a real S3 server.
+    """
+    if getattr(request, "param", "embedded") == "embedded":
+        shutil.copytree(request.getfixturevalue("new_home"), home)
+        return Storage.open(request.getfixturevalue("addresses"), clock=clock)
+    fresh, s3 = request.getfixturevalue("fresh_postgres"), request.getfixturevalue("s3")
+    monkeypatch.setenv("LIKENESS_S3_ACCESS_KEY", s3.access_key)
+    monkeypatch.setenv("LIKENESS_S3_SECRET_KEY", s3.secret_key)
+    served = StorageAddresses(
+        catalogue_url=fresh(),
+        keys_url=fresh(),
+        objects_url=f"s3://{s3.bucket('versioned')}?endpoint={s3.endpoint}&secure=false",
+        keys_folder=home / "keys",
+        region="local",
+        retention=Retention(),
+    )
+    return Storage.open(served, clock=clock)
 
 
 @pytest.fixture
@@ -309,8 +329,10 @@ def plain_in_home(home: Path) -> Callable[..., list[str]]:
 
 
 @pytest.fixture
-def home_files(home: Path) -> Callable[[str], None]:
+def home_files(storage: Storage, home: Path) -> Callable[[str], None]:
     """Damages one byte in the middle of the stored object that lies under a store key."""
+    if not storage.catalogue.embedded:
+        pytest.skip("reaches into the files of an embedded home")
 
     def damage(store_key: str) -> None:
         (file,) = (path for path in home.rglob(store_key) if path.is_file())
@@ -330,7 +352,8 @@ def restored_catalogue(
 
     def restored(happens: Callable[[], object]) -> Storage:
         file = storage.catalogue.file
-        assert file is not None
+        if file is None:
+            pytest.skip("restores the file of an embedded catalogue")
         backup = file.with_suffix(".backup")
         with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(backup)) as target:
             source.backup(target)

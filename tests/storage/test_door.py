@@ -34,6 +34,10 @@ VOICE = frozenset({Purpose.VOICE_CLONING})
 BOTH = frozenset({Purpose.VOICE_CLONING, Purpose.DIGITAL_HUMAN})
 MEBIBYTE = 1024 * 1024
 
+pytestmark = pytest.mark.parametrize(
+    "storage", ["embedded", pytest.param("served", marks=pytest.mark.services)], indirect=True
+)
+
 Receive = Callable[..., Upload]
 
 
