@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -133,23 +132,6 @@ def test_a_deletion_that_was_interrupted_is_finished(
     assert repairs.deletions_finished == 1
     with pytest.raises(KeyDestroyed):
         storage.vault.object_key(object_id)
-
-
-def test_folders_of_dead_processes_are_cleared_and_those_of_living_ones_stay(
-    storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from flows.processing import PREFECT_HOMES, WORKER_FILE
-    from flows.settings import Settings
-    from flows.steward.reconcile import reconcile_all
-
-    monkeypatch.setenv("LIKENESS_HOME", str(tmp_path))
-    settings = Settings()
-    for name, worker in (("run-1", _dead_worker()), ("run-2", this_worker())):
-        (tmp_path / PREFECT_HOMES / name).mkdir(parents=True)
-        (tmp_path / PREFECT_HOMES / name / WORKER_FILE).write_text(worker)
-    repairs = reconcile_all(storage, settings)
-    assert repairs.scratch_removed == 1
-    assert [path.name for path in (tmp_path / PREFECT_HOMES).iterdir()] == ["run-2"]
 
 
 def _dead_worker() -> str:
