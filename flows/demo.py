@@ -109,8 +109,10 @@ def _print_table(fields: dict[str, Any], report: Path, seconds: float) -> None:
             "Faces",
             f"{face['faces']}, seen in {face['frames_with_face']} of {face['frames']} frames",
         )
-    for verdict in fields["verdicts"]:
-        table.add_row(f"Verdict ({verdict['level']})", verdict["english"])
+    # What is said for two purposes alike is said once.
+    told = dict.fromkeys((v["level"], v["english"]) for v in fields["verdicts"])
+    for level, sentence in told:
+        table.add_row(f"Verdict ({level})", sentence)
     for kind, (count, total) in _objects(fields["upload"]).items():
         table.add_row(f"Stored: {kind}", f"{count} encrypted, {total / 1024:.0f} KiB")
     home = os.environ["LIKENESS_HOME"]

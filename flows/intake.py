@@ -32,7 +32,7 @@ def take_in(storage: Storage, file: Path, declaration: Declaration, limits: Medi
         upload = storage.uploads.declare(declaration)
         if upload.state is UploadState.REFUSED:
             return upload
-        return storage.uploads.receive(upload, _pieces(stream, limits))
+        return storage.uploads.receive(upload, pieces(stream, limits))
 
 
 def opened(file: Path, limits: MediaLimits) -> BinaryIO:
@@ -57,7 +57,8 @@ def opened(file: Path, limits: MediaLimits) -> BinaryIO:
     return os.fdopen(descriptor, "rb")
 
 
-def _pieces(stream: BinaryIO, limits: MediaLimits) -> Iterator[bytes]:
+def pieces(stream: BinaryIO, limits: MediaLimits) -> Iterator[bytes]:
+    """The file piece by piece; raises LimitExceeded for one that grows beyond the limit."""
     received = 0
     while piece := stream.read(_READ_BYTES):
         received += len(piece)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.admission import require_useful
-from flows.intake import opened
+from flows.intake import opened, pieces
 from flows.settings import Settings
 from models.consent.decision import Reason
 from models.media.probe import probe
@@ -42,7 +42,7 @@ def rehearse(
         with opened(file, settings.media) as source:
             settings.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
             with unlinked_file(settings.scratch) as copy:
-                while piece := source.read(1024 * 1024):
+                for piece in pieces(source, settings.media):
                     copy.write(piece)
                 copy.flush()
                 copy.seek(0)
