@@ -2,36 +2,53 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Final
 
 import typer
 from typer.exceptions import Abort, TyperException
 
-from flows.cli import consent, doctor, ingest, ledger, reconcile, subject, upload, weights
+NOUNS: Final = ("upload", "subject", "consent", "weights", "ledger")
+VERBS: Final = ("ingest", "reconcile", "doctor")
 
-application = typer.Typer(
-    name="likeness",
-    help="Consented, encrypted, traceable voice and face features from uploaded recordings.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-ingest.add_to(application)
-reconcile.add_to(application)
-doctor.add_to(application)
-application.add_typer(upload.noun, name="upload")
-application.add_typer(subject.noun, name="subject")
-application.add_typer(consent.noun, name="consent")
-application.add_typer(weights.noun, name="weights")
-application.add_typer(ledger.noun, name="ledger")
+
+def application(arguments: Sequence[str]) -> typer.Typer:
+    """The command with the noun or verb that the arguments begin with, or with all of them."""
+    first = next(iter(arguments), "")
+    chosen = {first} if first in {*NOUNS, *VERBS} else {*NOUNS, *VERBS}
+    made = typer.Typer(
+        name="likeness",
+        help="Consented, encrypted, traceable voice and face features from uploaded recordings.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    made.callback()(_together)  # keeps the command's name in front of a single verb
+    for verb in VERBS:
+        if verb in chosen:
+            import_module(f"flows.cli.{verb}").add_to(made)
+    for noun in NOUNS:
+        if noun in chosen:
+            made.add_typer(import_module(f"flows.cli.{noun}").noun, name=noun)
+    return made
+
+
+def _together() -> None:
+    """Consented, encrypted, traceable voice and face features from uploaded recordings."""
 
 
 def main() -> None:
     """Run the command; usage errors exit 2, as JSON where JSON was asked for."""
     try:
-        code = application(standalone_mode=False)
+        command = application(sys.argv[1:])
+        gc.freeze()
+        gc.enable()
+        code = command(standalone_mode=False)
     except (Abort, KeyboardInterrupt):
         code = 130
     except TyperException as error:
