@@ -101,7 +101,7 @@ def _assert_whole(addresses: StorageAddresses, home: Path, step: int) -> None:
     assert again.total == 0, f"step {step}: a second pass found {again}"
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_a_writer_killed_at_any_step_leaves_neither_stray_nor_plain_byte(
     tmp_path: Path,
     addresses_in: Callable[[Path], StorageAddresses],
