@@ -16,7 +16,7 @@ from models.face.extract import FaceExtractor
 from models.media.decode import MediaStream, SoundPiece, decode
 from models.schema.face import FaceSegment, MeasuredFace
 from models.schema.media import DecodeSummary, MediaFacts
-from models.schema.purposes import NEEDS_FACE, NEEDS_VOICE, Purpose
+from models.schema.purposes import NEEDS_FACE, NEEDS_VOICE
 from models.schema.tensors import packed
 from models.schema.voice import Backend, MeasuredVoice, Tensors, VoiceSegment
 from models.voice.extract import VoiceExtractor
@@ -155,14 +155,6 @@ class Extraction:
 
     def _put(self, kind: str, tensors: Tensors, record: dict[str, Any]) -> str:
         return self._door.put(self._run, kind, [packed(tensors, record)], parents=self._parents)
-
-
-def needs(purposes: frozenset[Purpose], facts: MediaFacts) -> tuple[bool, bool]:
-    """Whether sound and picture of this file are needed for these purposes."""
-    return (
-        facts.sound is not None and bool(purposes & NEEDS_VOICE),
-        facts.picture is not None and bool(purposes & NEEDS_FACE),
-    )
 
 
 def _measurements(

@@ -73,9 +73,11 @@ def ingest(upload: str) -> str:
     if not admit(upload):
         return state_of(upload)
     run = decide(upload)
-    if run is None or recognise_duplicate(upload, run):
+    if run is None:
         return state_of(upload)
     try:
+        if recognise_duplicate(upload, run):
+            return state_of(upload)
         measurements = extract(upload, run)
         judge(upload, run, measurements)
         keep_original(upload, run)
@@ -120,10 +122,11 @@ def recognise_duplicate(upload: str, run: str) -> bool:
     """Whether the same person's same file is admitted already, for at least these purposes."""
     house = storage()
     row = house.uploads.by_id(upload)
-    earlier = house.uploads.duplicate_of(row, house.door.resume(run).purposes)
+    handle = house.door.resume(run)
+    earlier = house.uploads.duplicate_of(row, handle.purposes)
     if earlier is None:
         return False
-    house.door.abandon(house.door.resume(run))
+    house.door.abandon(handle)
     house.uploads.end(
         upload,
         Conclusion(UploadState.DUPLICATE, [DUPLICATE], row.outcome, duplicate_of=earlier),
@@ -204,15 +207,16 @@ def write_report(upload: str, run: str, measurements: str) -> str:
     row = house.uploads.by_id(upload)
     with house.door.open_own(handle, measurements) as reader:
         measured = Measured.from_bytes(reader.read())
-    waits = identification_needed(_verdicts(row.outcome))
+    verdicts = _verdicts(row.outcome)
+    waits = identification_needed(verdicts)
     content = report_content(
         house,
         row,
         handle,
         measured,
-        _verdicts(row.outcome),
+        verdicts,
         waits=waits,
-        seconds=time.time() - float(row.outcome.get("begun", time.time())),
+        seconds=_elapsed_seconds(row.outcome),
     )
     page = render(content, settings().language, voice=settings().voice, face=settings().face)
     deadline = house.uploads.identification_deadline() if waits else None
@@ -231,14 +235,11 @@ def conclude(upload: str, run: str) -> None:
     """Make everything exist in one transaction with the upload's state, then empty quarantine."""
     house = storage()
     row = house.uploads.by_id(upload)
-    waits = identification_needed(_verdicts(row.outcome))
+    open_questions = [v for v in _verdicts(row.outcome) if identification_needed([v])]
     conclusion = Conclusion(
-        UploadState.NEEDS_IDENTIFICATION if waits else UploadState.ADMITTED,
-        [_reason(v) for v in _verdicts(row.outcome) if v.level == "identify"] or row.reasons,
-        {
-            **row.outcome,
-            "seconds": round(time.time() - float(row.outcome.get("begun", time.time())), 3),
-        },
+        UploadState.NEEDS_IDENTIFICATION if open_questions else UploadState.ADMITTED,
+        [_reason(verdict) for verdict in open_questions] or row.reasons,
+        {**row.outcome, "seconds": round(_elapsed_seconds(row.outcome), 3)},
     )
 
     def write(writing: Writing) -> None:
@@ -253,9 +254,10 @@ def start_over(upload: str, run: str) -> str:
     house = storage()
     house.door.abandon(house.door.handle(run))
     row = house.uploads.by_id(upload)
-    if row.state in WAITING and allowed_purposes(house, row) < house.door.handle(run).purposes:
-        remaining = allowed_purposes(house, house.uploads.by_id(upload))
-        return ingest.fn(upload) if remaining else state_of(upload)
+    if row.state in WAITING:
+        remaining = allowed_purposes(house, row)  # concludes the upload where none is left
+        if remaining and remaining < house.door.handle(run).purposes:
+            return ingest.fn(upload)
     return state_of(upload)
 
 
@@ -288,6 +290,12 @@ def _teller(run: Run, facts: MediaFacts) -> Callable[[float], None]:
             renewed = now
 
     return told
+
+
+def _elapsed_seconds(outcome: dict[str, Any]) -> float:
+    """Wall time since the decision let the work begin."""
+    now = time.time()
+    return now - float(outcome.get("begun", now))
 
 
 def _verdicts(outcome: dict[str, Any]) -> list[Verdict]:

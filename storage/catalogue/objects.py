@@ -317,15 +317,6 @@ def known_among(connection: Connection, store_keys: list[str]) -> set[str]:
     return known
 
 
-def parents_of(connection: Connection, object_id: str) -> list[str]:
-    """The objects that one was made of."""
-    return list(
-        connection.execute(
-            select(OBJECT_PARENTS.c.parent_id).where(OBJECT_PARENTS.c.object_id == object_id)
-        ).scalars()
-    )
-
-
 def mark_deleting(connection: Connection, object_ids: Iterable[str]) -> list[StoredRow]:
     """Take objects out of use; returns those that were stored or already being deleted."""
     found = []
