@@ -12,6 +12,8 @@ from typing import Final
 import typer
 from typer.exceptions import Abort, TyperException
 
+from flows.cli.leaving import Leaving
+
 NOUNS: Final = ("upload", "subject", "consent", "weights", "ledger")
 VERBS: Final = ("ingest", "reconcile", "doctor")
 
@@ -44,6 +46,7 @@ def _together() -> None:
 
 def main() -> None:
     """Run the command; usage errors exit 2, as JSON where JSON was asked for."""
+    leaving = Leaving()  # first of all, so that it comes last
     try:
         command = application(sys.argv[1:])
         gc.freeze()
@@ -53,7 +56,15 @@ def main() -> None:
         code = 130
     except TyperException as error:
         code = _usage(error)
-    sys.exit(code or 0)
+    except OSError as error:  # what a command does answers for itself; this is its answer
+        code = 0 if isinstance(error, BrokenPipeError) else _unsaid(error)
+    leaving.code = code or 0
+    sys.exit(leaving.code)
+
+
+def _unsaid(error: OSError) -> int:
+    print(f"likeness: The answer cannot be written ({error.strerror}).", file=sys.stderr)
+    return 1
 
 
 def _usage(error: TyperException) -> int:

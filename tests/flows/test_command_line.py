@@ -202,7 +202,8 @@ def test_quick_commands_import_neither_torch_nor_prefect(house: House) -> None:
         "from flows.cli.application import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "print(sorted({'torch','prefect','cv2','onnxruntime','librosa'} & set(sys.modules)))"
+        "heavy = {'torch','prefect','cv2','onnxruntime','librosa'}\n"
+        "print(sorted(heavy & set(sys.modules)), flush=True)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -212,3 +213,15 @@ def test_quick_commands_import_neither_torch_nor_prefect(house: House) -> None:
         check=True,
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_an_answer_that_cannot_be_written_is_a_fault_in_one_line(house: House) -> None:
+    command = [str(Path(sys.executable).with_name("likeness")), "weights", "list"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, env=house.environment
+        )
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "likeness: The answer cannot be written (No space left on device)."
+    ]
