@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-services lint weights clean
+.PHONY: help setup demo test test-services race lint weights bench-consent clean
 
 # A file name reaches the recipe through the environment, so that no character of it is special.
 override MEDIA := $(value MEDIA)
@@ -12,9 +12,11 @@ help:
 	@echo 'make demo [MEDIA=path]  a recording in, a report out: .demo/report.html'
 	@echo 'make test               everything that needs no server'
 	@echo 'make test-services      what needs a real PostgreSQL, S3 and Prefect server'
+	@echo 'make race               a thousand withdrawals against readers and writers, some minutes'
 	@echo 'make lint               ruff, its format, and mypy'
 	@echo 'make setup              .venv, the pinned packages, programs, the default weights'
 	@echo 'make weights            check every pretrained file, and pull what is missing or wrong'
+	@echo 'make bench-consent      what consent costs: decisions, appends, ledger verify, the gate'
 	@echo 'make clean              remove caches and .demo; .venv stays'
 
 setup:
@@ -24,11 +26,15 @@ demo: setup
 	@.venv/bin/python -m flows.demo .demo "$$MEDIA"
 
 test: setup
-	.venv/bin/python -m pytest -n 2 --dist loadfile -m 'not services' $(PYTEST_OPTIONS)
+	.venv/bin/python -m pytest -n 2 --dist loadfile -m 'not services and not long' $(PYTEST_OPTIONS)
 
 test-services: setup
 	@install/set-up services
-	LIKENESS_TEST_SERVICES=1 .venv/bin/python -m pytest -m services $(PYTEST_OPTIONS)
+	LIKENESS_TEST_SERVICES=1 .venv/bin/python -m pytest -m 'services and not long' $(PYTEST_OPTIONS)
+
+race: setup
+	@install/set-up services
+	LIKENESS_TEST_SERVICES=1 .venv/bin/python -m pytest -m long tests/storage/test_withdrawal_race.py
 
 lint: setup
 	.venv/bin/ruff check
@@ -37,6 +43,9 @@ lint: setup
 
 weights: setup
 	@.venv/bin/likeness weights verify
+
+bench-consent: setup
+	@.venv/bin/python -m benchmarks.consent
 
 clean:
 	rm -rf .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* build *.egg-info

@@ -20,11 +20,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from flows import statement
 from flows.declaring import grant_from, purposes_from
+from flows.exporting import export_person
 from flows.opening import storage
 from flows.report.serving import report_bytes
+from flows.review import deciding
+from flows.rights import records
+from flows.settings import settings
 from flows.uploading import Request, told, upload_and_process
-from storage.consents import Source
+from storage.consents import Grant
 
 __all__ = ["Likeness"]
 
@@ -39,20 +44,17 @@ class Likeness:
         purposes: Sequence[str],
         evidence: str,
         authorised_by: str | Path | None = None,
+        guardian: str | None = None,
         account: str | None = None,
         transcript: str | None = None,
     ) -> list[dict[str, Any]]:
         """Upload and process recordings; one result a file, with the command line's JSON fields.
 
         `evidence` is how the person agreed, in words, or a document's path. Without
-        `authorised_by`, the person uploads their own recording.
+        `authorised_by` (a document's path) or a minor's `guardian` (your own id of them), the
+        person uploads their own recording.
         """
-        grant = grant_from(
-            evidence,
-            himself=authorised_by is None,
-            authorised_by=None if authorised_by is None else Path(authorised_by),
-            source=Source.UPLOAD,
-        )
+        grant = _act(evidence, authorised_by, guardian, explicit=False)
         requests = [
             Request(
                 file=Path(file),
@@ -97,14 +99,10 @@ class Likeness:
         *,
         evidence: str,
         authorised_by: str | Path | None = None,
+        guardian: str | None = None,
     ) -> None:
         """Record consent to a purpose; after a withdrawal the evidence must be new."""
-        act = grant_from(
-            evidence,
-            himself=authorised_by is None,
-            authorised_by=None if authorised_by is None else Path(authorised_by),
-            source=Source.EXPLICIT,
-        )
+        act = _act(evidence, authorised_by, guardian, explicit=True)
         storage().consents.grant(subject, purposes_from([purpose]), act)
 
     def refuse(self, subject: str, purpose: str) -> None:
@@ -116,3 +114,69 @@ class Likeness:
         """Withdraw consent; use stops with this call. Returns the erasure order that is owed."""
         (each,) = purposes_from([purpose])
         return storage().consents.withdraw(subject, each).order
+
+    def cost(self, subject: str, purpose: str) -> dict[str, Any]:
+        """What refusing or withdrawing a purpose would stop and delete, and by when."""
+        return records.cost(storage().costs.cost_of_stopping(subject, purposes_from([purpose])))
+
+    def export(self, subject: str, *, authenticated_by: str, out: str | Path) -> dict[str, Any]:
+        """Write everything held about a person, decrypted, to a new or empty folder.
+
+        The person's own access, under a request of its own; returns the command line's fields.
+        """
+        return export_person(subject, authenticated_by, Path(out))
+
+    def waiting(self) -> list[dict[str, Any]]:
+        """Uploads that wait for somebody to say whose voice or face it is: counts and reasons."""
+        return deciding.waiting()
+
+    def approve(self, upload: str, *, by: str, reason: str) -> dict[str, Any]:
+        """Say on record that the main person is the one it was uploaded for, and process it."""
+        return deciding.approve(upload, by=by, reason=reason, show_progress=False).fields
+
+    def reject(self, upload: str, *, by: str, reason: str) -> dict[str, Any]:
+        """Say on record that it is somebody else; everything of the upload is erased."""
+        return deciding.reject(upload, by=by, reason=reason).fields
+
+    def challenge(
+        self, subject: str, purpose: str, *, language: str = "en", link: bool = False
+    ) -> dict[str, Any]:
+        """A one-time sentence for the person to read aloud: `challenge`, `sentence`, `expires`;
+        with `link` also a `token`, by which it can be answered without the person's id."""
+        (each,) = purposes_from([purpose])
+        issued = statement.challenge(storage(), subject, each, language, settings(), link=link)
+        return statement.issued_fields(issued)
+
+    def verify(
+        self,
+        recording: str | Path,
+        *,
+        subject: str | None = None,
+        challenge: str | None = None,
+        token: str | None = None,
+    ) -> dict[str, Any]:
+        """Whether a recording says the sentence in the person's voice: `accepted`, `reasons`.
+
+        An accepted one is recorded as consent; nothing is kept of any other.
+        """
+        verified = statement.verify(
+            storage(),
+            Path(recording),
+            settings(),
+            subject=subject,
+            challenge_id=challenge,
+            token=token,
+        )
+        return statement.fields_of(verified)
+
+
+def _act(
+    evidence: str, authorised_by: str | Path | None, guardian: str | None, *, explicit: bool
+) -> Grant:
+    return grant_from(
+        evidence,
+        himself=authorised_by is None and guardian is None,
+        authorised_by=None if authorised_by is None else Path(authorised_by),
+        guardian=guardian,
+        explicit=explicit,
+    )

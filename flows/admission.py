@@ -19,6 +19,7 @@ from models.schema.kinds import Role
 from models.schema.media import MediaFacts
 from models.schema.purposes import NEEDS_FACE, NEEDS_VOICE, Purpose
 from storage.assembly import Storage
+from storage.catalogue.objects import StoredRow
 from storage.catalogue.uploads import WAITING, Upload, UploadState
 from storage.handles import Operation, Use
 from storage.uploads import Conclusion
@@ -70,18 +71,33 @@ def plain_copy(
 ) -> Iterator[BinaryIO]:
     """The received file decrypted into an unlinked file: it has no name, and no process that dies
     leaves anything of it behind."""
-    rows = storage.uploads.objects_of(upload.id, kind="quarantined_upload")
-    if not rows:
-        raise NotFound("The received file is not in quarantine any more.")
-    scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
     use = Use(Role.INGEST, Operation.PROCESS, purposes, upload.id)
+    with unlinked_copy(storage, received_file(storage, upload.id), use, scratch=scratch) as file:
+        yield file
+
+
+@contextmanager
+def unlinked_copy(
+    storage: Storage, row: StoredRow, use: Use, *, scratch: Path
+) -> Iterator[BinaryIO]:
+    """A stored recording decrypted into a file without a name, read from its beginning."""
+    scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
     with unlinked_file(scratch) as file:
-        with storage.door.open(rows[0].id, use) as reader:
+        with storage.door.open(row.id, use) as reader:
             for piece in reader:
                 file.write(piece)
         file.flush()
         file.seek(0)
         yield file
+
+
+def received_file(storage: Storage, upload_id: str) -> StoredRow:
+    """What ingest reads: the copy in quarantine, or, once a reviewer has said whose recording it
+    is, the original that was kept while it waited. Raises NotFound."""
+    for kind in ("quarantined_upload", "original"):
+        for row in storage.uploads.objects_of(upload_id, kind=kind):
+            return row
+    raise NotFound("The received file is not kept any more.", remedy="Upload it again.")
 
 
 def rejection(error: BadInput) -> Conclusion:

@@ -8,27 +8,48 @@ from models.consent.facts import EvidenceLevel, Source, Uploader
 from models.schema.errors import BadInput, BadUsage, LimitExceeded
 from models.schema.purposes import Purpose
 from storage.clock import utc_now
-from storage.consents import EVIDENCE_BYTES_MOST, Evidence, Grant
+from storage.consents import Grant
+from storage.evidence import EVIDENCE_BYTES_MOST, Evidence
 
 
 def grant_from(
-    evidence: str, *, himself: bool, authorised_by: Path | None, source: Source
+    evidence: str,
+    *,
+    himself: bool,
+    authorised_by: Path | None,
+    explicit: bool,
+    guardian: str | None = None,
+    evidence_sha256: str | None = None,
 ) -> Grant:
     """The act of agreeing that is described; raises BadUsage or BadInput.
 
-    Either the person acts `himself`, or `authorised_by` names the document of who acts for them.
+    Either the person acts `himself`, or `authorised_by` names the document of who acts for them, or
+    a minor's `guardian` does. `explicit` tells an act of its own from the act of uploading.
     """
-    if himself == (authorised_by is not None):
+    if [himself, authorised_by is not None, guardian is not None].count(True) != 1:
         raise BadUsage(
-            "Say who uploads: the person themselves, or somebody they authorised.",
-            remedy="Give --self, or --authorised-by with the document that authorises (P03).",
+            "Say who acts: the person themselves, somebody they authorised, or a minor's guardian.",
+            remedy="Give --self, or --authorised-by with the document that authorises, or "
+            "--guardian (P03, P21).",
+        )
+    uploader = Uploader.SELF
+    if authorised_by is not None:
+        uploader = Uploader.AUTHORISED
+    if guardian is not None:
+        uploader = Uploader.GUARDIAN
+    given = evidence_from(evidence)
+    if evidence_sha256 is not None and evidence_sha256.lower() != given.digest:
+        raise BadInput(
+            "The evidence does not match its digest; nothing was recorded.",
+            remedy="Give the document that the digest was taken of.",
         )
     return Grant(
-        evidence=evidence_from(evidence),
-        uploader=Uploader.SELF if himself else Uploader.AUTHORISED,
+        evidence=given,
+        uploader=uploader,
         authorisation=None if authorised_by is None else _document(authorised_by),
-        source=source,
+        source=Source.EXPLICIT if explicit else Source.UPLOAD,
         acted_at=utc_now(),
+        guardian=guardian,
     )
 
 

@@ -40,7 +40,6 @@ def _run(folder: Path, media: Path | None) -> int:
     from flows.opening import storage
     from flows.report.serving import report_bytes
     from flows.uploading import Request, upload_and_process
-    from models.consent.facts import Source
 
     if media is None:
         media = _sample(folder)
@@ -55,7 +54,7 @@ def _run(folder: Path, media: Path | None) -> int:
             "The person running this demo declares that it is their recording.",
             himself=True,
             authorised_by=None,
-            source=Source.UPLOAD,
+            explicit=False,
         ),
     )
     (result,) = upload_and_process([request], show_progress=True)

@@ -47,6 +47,7 @@ class Extraction:
         self._facts = facts
         self._parents = parents
         self._told = told
+        self._utterances: list[str] = []
         self._tracks: dict[int, list[str]] = defaultdict(list)
         self._voice: VoiceExtractor | None = None
         self._face: FaceExtractor | None = None
@@ -103,6 +104,9 @@ class Extraction:
         for segment in self._voice.finish(summary.loudness):
             self._put_voice(segment)
         measured = self._voice.measured
+        # As with faces: what anybody but the main voice says is not kept.
+        spoken = zip(self._utterances, measured.utterance_speakers, strict=True)
+        self._door.discard(self._run, [each for each, speaker in spoken if speaker != 0])
         if measured.embedding is not None:
             backend = measured.measurements.backends["speaker_embedding"]
             self._put(
@@ -141,7 +145,7 @@ class Extraction:
             "utterance": segment.utterance.model_dump(mode="json"),
             "backends": _dumped(self._voice.backends),
         }
-        self._put("voice_segment", segment.tensors, record)
+        self._utterances.append(self._put("voice_segment", segment.tensors, record))
 
     def _put_face(self, segment: FaceSegment) -> None:
         assert self._face is not None

@@ -18,7 +18,13 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
-from flows.admission import admitted_facts, allowed_purposes, plain_copy, rejection
+from flows.admission import (
+    admitted_facts,
+    allowed_purposes,
+    plain_copy,
+    received_file,
+    rejection,
+)
 from flows.extraction import Extraction
 from flows.judgement import identification_needed, verdicts_on
 from flows.measured import Measured
@@ -35,6 +41,7 @@ from models.schema.verdict import Verdict
 from storage.catalogue.uploads import WAITING, UploadState
 from storage.database import Writing
 from storage.handles import Operation, Run, Use
+from storage.reviews import settled_codes
 from storage.uploads import Conclusion
 
 RENEWAL_SECONDS = 60.0
@@ -112,6 +119,7 @@ def decide(upload: str) -> str | None:
     purposes = allowed_purposes(house, house.uploads.by_id(upload))
     if not purposes:
         return None
+    purposes &= frozenset(received_file(house, upload).basis)
     house.uploads.note(upload, begun=time.time())
     return house.door.begin(upload, role=Role.INGEST, purposes=purposes).id
 
@@ -142,13 +150,12 @@ def extract(upload: str, run: str) -> str:
     row = house.uploads.by_id(upload)
     facts = MediaFacts.model_validate(row.outcome["media"])
     handle = house.door.resume(run)
-    quarantined = house.uploads.objects_of(upload, kind="quarantined_upload")
     extraction = Extraction(
         house.door,
         handle,
         facts,
         settings(),
-        parents=tuple(found.id for found in quarantined),
+        parents=(received_file(house, upload).id,),
         transcript=house.uploads.transcript(row),
         told=_teller(handle, facts),
     )
@@ -168,7 +175,8 @@ def judge(upload: str, run: str, measurements: str) -> None:
     handle = house.door.resume(run)
     with house.door.open_own(handle, measurements) as reader:
         measured = Measured.from_bytes(reader.read())
-    verdicts = verdicts_on(house, handle, measured, settings())
+    codes = settled_codes(house.uploads.by_id(upload))
+    verdicts = verdicts_on(house, handle, measured, settings(), settled_codes=codes)
     house.uploads.note(
         upload,
         verdicts=[verdict.model_dump(mode="json") for verdict in verdicts],
@@ -181,19 +189,20 @@ def judge(upload: str, run: str, measurements: str) -> None:
 @step
 @shielded
 def keep_original(upload: str, run: str) -> str:
-    """Encrypt the recording again, as an object of its own; it leaves quarantine with the run."""
+    """Encrypt the recording again, as an object of its own; the one it is read from goes with the
+    run's end, out of quarantine or from where it waited."""
     house = storage()
     handle = house.door.resume(run)
     row = house.uploads.by_id(upload)
-    (quarantined,) = house.uploads.objects_of(upload, kind="quarantined_upload")
+    received = received_file(house, upload)
     use = Use(Role.INGEST, Operation.PROCESS, handle.purposes, run)
     waits = identification_needed(_verdicts(row.outcome))
-    with house.door.open(quarantined.id, use) as reader:
+    with house.door.open(received.id, use) as reader:
         return house.door.put(
             handle,
             "original",
             reader,
-            parents=(quarantined.id,),
+            parents=house.uploads.lineage_of(received),
             expires_at=house.uploads.identification_deadline() if waits else None,
         )
 
@@ -232,7 +241,8 @@ def write_report(upload: str, run: str, measurements: str) -> str:
 @step
 @shielded
 def conclude(upload: str, run: str) -> None:
-    """Make everything exist in one transaction with the upload's state, then empty quarantine."""
+    """Make everything exist in one transaction with the upload's state; in the same one, what the
+    run was read from, and what was kept while the upload waited, goes out of use."""
     house = storage()
     row = house.uploads.by_id(upload)
     open_questions = [v for v in _verdicts(row.outcome) if identification_needed([v])]
@@ -242,11 +252,15 @@ def conclude(upload: str, run: str) -> None:
         {**row.outcome, "seconds": round(_elapsed_seconds(row.outcome), 3)},
     )
 
+    earlier = [held.id for held in house.uploads.objects_of(upload)]
+
     def write(writing: Writing) -> None:
-        house.uploads.conclude(writing, upload, conclusion)
+        if not house.uploads.conclude(writing, upload, conclusion):
+            raise FenceLost("This upload was ended while it was processed; nothing is kept.")
+        house.uploads.retire(writing, earlier)
 
     house.door.commit(house.door.resume(run), also=write)
-    house.uploads.release_quarantine(upload)
+    house.door.delete(earlier)
 
 
 def start_over(upload: str, run: str) -> str:

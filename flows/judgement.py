@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,20 +21,38 @@ from storage.handles import Operation, Run, Use
 
 
 def verdicts_on(
-    storage: Storage, run: Run, measured: Measured, settings: Settings
+    storage: Storage,
+    run: Run,
+    measured: Measured,
+    settings: Settings,
+    *,
+    settled_codes: Collection[str] = (),
 ) -> list[Verdict]:
-    """Every finding, for the purposes of the run; earlier uploads of the subject are compared."""
+    """Every finding, for the purposes of the run; earlier uploads of the subject are compared.
+
+    Doubts about whose voice or face it is are open, unless a reviewer settled them.
+    """
     verdicts = _missing_tracks(run.purposes, measured)
     if measured.voice is not None:
         backend = measured.voice.measurements.backends.get("speaker_embedding")
         earlier = _earlier_embeddings(storage, run, "voice_profile", backend)
         verdicts += voice_verdicts(
-            measured.voice, run.purposes, settings.voice, earlier=list(earlier)
+            measured.voice,
+            run.purposes,
+            settings.voice,
+            earlier=list(earlier),
+            settled_codes=settled_codes,
         )
     if measured.face is not None:
         backend = measured.face.measurements.backends.get("identity")
         earlier = _earlier_embeddings(storage, run, "face_profile", backend)
-        verdicts += face_verdicts(measured.face, run.purposes, settings.face, earlier=list(earlier))
+        verdicts += face_verdicts(
+            measured.face,
+            run.purposes,
+            settings.face,
+            earlier=list(earlier),
+            settled_codes=settled_codes,
+        )
     return verdicts
 
 

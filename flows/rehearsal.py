@@ -8,7 +8,7 @@ from typing import Any
 from flows.admission import require_useful
 from flows.intake import opened, pieces
 from flows.settings import Settings
-from models.consent.decision import Reason
+from models.consent.reasons import Reason
 from models.media.probe import probe
 from models.media.unlinked import unlinked_file
 from models.schema.errors import BadInput

@@ -14,11 +14,14 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from models.consent.rules import ConsentRules
+from models.consent.settings import StatementSettings
 from models.face.settings import FaceSettings
 from models.media.limits import MediaLimits
 from models.schema.retention import Retention
 from models.voice.settings import VoiceSettings
 from storage.assembly import StorageAddresses
+from storage.ledger_settings import LedgerSettings
 
 
 class Settings(BaseSettings):
@@ -45,7 +48,10 @@ class Settings(BaseSettings):
     media: MediaLimits = MediaLimits()
     voice: VoiceSettings = VoiceSettings()
     face: FaceSettings = FaceSettings()
+    statement: StatementSettings = StatementSettings()
     retention: Retention = Retention()
+    consent: ConsentRules = ConsentRules()
+    ledger: LedgerSettings = LedgerSettings()
 
     @property
     def scratch(self) -> Path:
@@ -62,6 +68,8 @@ class Settings(BaseSettings):
             keys_folder=self.home / "keys",
             region=self.region,
             retention=self.retention,
+            rules=self.consent,
+            ledger=self.ledger,
         )
 
 

@@ -25,6 +25,8 @@ class Access:
     operation: str
     purposes: tuple[str, ...]
     reference: str
+    count: int | None = None
+    """How many objects, where one entry stands for a whole snapshot."""
 
 
 def record_access(
@@ -55,6 +57,35 @@ def record_access(
     )
 
 
+def record_snapshot_access(
+    connection: Connection,
+    *,
+    at: datetime,
+    snapshot_id: str,
+    subject_id: str,
+    role: Role,
+    purposes: Iterable[Purpose],
+    reference: str,
+    count: int,
+) -> None:
+    """One entry for everything of a person's that a training reads: it names the snapshot, whose
+    list is frozen."""
+    connection.execute(
+        insert(ACCESS_LOG).values(
+            id=random_id(),
+            at=at,
+            object_id=snapshot_id,
+            subject_id=subject_id,
+            kind="snapshot",
+            role=role.value,
+            operation="process",
+            purposes=",".join(sorted(purpose.value for purpose in purposes)),
+            reference=reference,
+            object_count=count,
+        )
+    )
+
+
 def accesses_to(connection: Connection, subject_id: str) -> list[Access]:
     """Everything of a subject's that was opened, oldest first."""
     rows = connection.execute(
@@ -71,6 +102,7 @@ def accesses_to(connection: Connection, subject_id: str) -> list[Access]:
             operation=row.operation,
             purposes=tuple(filter(None, row.purposes.split(","))),
             reference=row.reference,
+            count=row.object_count,
         )
         for row in rows
     ]

@@ -29,7 +29,7 @@ class Writing:
     """An open writing transaction and what follows once it is committed."""
 
     connection: Connection
-    after_commit: list[Callable[[], None]] = field(default_factory=list)
+    after_commit: list[Callable[[], object]] = field(default_factory=list)
 
 
 class Database:
@@ -60,6 +60,18 @@ class Database:
         """A transaction that only reads; it sees everything committed before it began."""
         with self._translated(), self.engine.connect() as connection, connection.begin():
             yield connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A transaction that only reads, and in which every statement sees the same state."""
+        if self.embedded:  # every SQLite transaction is one
+            with self.reading() as connection:
+                yield connection
+            return
+        with self._translated(), self.engine.connect() as plain:
+            connection = plain.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Writing]:

@@ -26,6 +26,7 @@ from typing import Final
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from models.consent.legal_bases import LegalUse
 from models.schema.errors import (
     BadUsage,
     FenceLost,
@@ -38,11 +39,12 @@ from models.schema.kinds import Content, Kind, Role, kind_named
 from models.schema.purposes import Purpose
 from models.schema.retention import Retention
 from storage.access_log import record_access
+from storage.anchoring import Anchoring
 from storage.catalogue import objects, runs, uploads
 from storage.catalogue.freezes import Scope
 from storage.catalogue.objects import Intent, IntentState, ObjectState, StoredRow
 from storage.catalogue.runs import RunRow, RunState
-from storage.catalogue.uploads import Upload
+from storage.catalogue.uploads import Upload, UploadState
 from storage.clock import Clock, utc_now
 from storage.database import Database, Writing
 from storage.freezing import Stop, Stopped, freeze
@@ -55,6 +57,16 @@ from storage.objects.interface import ObjectStore
 from storage.sealing import seal, unseal
 from storage.vault import Vault
 from storage.worker import this_worker
+
+_PROCESSORS: Final = frozenset(Role) - {Role.PERSON, Role.DISCLOSURE}
+_ACTORS: Final = {
+    Operation.PROCESS: _PROCESSORS,
+    Operation.ACCESS: frozenset({Role.PERSON, Role.REVIEW}),
+    Operation.IDENTIFY: frozenset({Role.INGEST, Role.REVIEW}),
+    Operation.INSPECT: frozenset({Role.REVIEW}),
+    Operation.DISCLOSE: frozenset({Role.DISCLOSURE}),
+}
+"""Who may ask for what; which kinds each may read stands in the kinds."""
 
 LEASE: Final = timedelta(minutes=15)
 """A run that is not renewed for this long counts as dead."""
@@ -74,6 +86,7 @@ class Door:
         store: ObjectStore,
         gate: Gate,
         ledger: Ledger,
+        anchoring: Anchoring,
         region: str,
         retention: Retention,
         clock: Clock = utc_now,
@@ -84,6 +97,7 @@ class Door:
         self._store = store
         self._gate = gate
         self._ledger = ledger
+        self._anchoring = anchoring
         self._region = region
         self._retention = retention
         self._clock = clock
@@ -108,7 +122,7 @@ class Door:
             ended_at=None,
         )
         try:
-            with self._checked_writing() as writing:
+            with self._gate.current(self._catalogue, self._keys) as writing:
                 upload = _known_upload(writing.connection, upload_id)
                 self._gate.require(writing.connection, upload, purposes)
                 run = RunRow(**{**vars(run), "subject_id": upload.subject_id})
@@ -156,14 +170,14 @@ class Door:
             if not runs.renew_lease(writing.connection, run.id, until=self._clock() + LEASE):
                 raise FenceLost("This run was stopped; nothing of it is kept.")
 
-    def commit(self, run: Run, *, also: Callable[[Writing], None] | None = None) -> list[str]:
+    def commit(self, run: Run, *, also: Callable[[Writing], object] | None = None) -> list[str]:
         """Make everything the run put exist, in one transaction; returns the objects' ids.
 
         `also` writes more in the same transaction, such as what became of the upload. Raises
         FenceLost or ConsentRefused; then nothing of the run exists.
         """
         now = self._clock()
-        with self._checked_writing() as writing:
+        with self._gate.current(self._catalogue, self._keys) as writing:
             connection = writing.connection
             upload = _known_upload(connection, run.upload_id)
             self._gate.require(connection, upload, run.purposes)
@@ -267,7 +281,7 @@ class Door:
         Raises NotFound, RoleRefused, ConsentRefused; while reading Frozen, Tampered, KeyDestroyed.
         """
         now = self._clock()
-        with self._checked_writing() as writing:
+        with self._gate.current(self._catalogue, self._keys) as writing:
             connection = writing.connection
             row = objects.object_by_id(connection, object_id)
             if row is None or row.state is not ObjectState.STORED or row.upload_id is None:
@@ -286,6 +300,7 @@ class Door:
                 purposes=use.purposes,
                 reference=use.reference,
             )
+            writing.after_commit.append(self._anchoring.anchor_if_due)
         yield Reader(row, self._released(row, use))
 
     @contextmanager
@@ -352,14 +367,6 @@ class Door:
 
     # --- inside -------------------------------------------------------------------------------
 
-    @contextmanager
-    def _checked_writing(self) -> Iterator[Writing]:
-        """A writing transaction that begins by refusing a catalogue older than the key store."""
-        recorded = self._keys.ledger_head()
-        with self._catalogue.writing() as writing:
-            self._gate.require_current(writing.connection, recorded)
-            yield writing
-
     def _intend(
         self,
         run: Run,
@@ -369,7 +376,7 @@ class Door:
         expires_at: datetime | None,
     ) -> Intent:
         now = self._clock()
-        with self._checked_writing() as writing:
+        with self._gate.current(self._catalogue, self._keys) as writing:
             connection = writing.connection
             upload = _known_upload(connection, run.upload_id)
             self._gate.require(connection, upload, purposes)
@@ -400,18 +407,28 @@ class Door:
 
     def _admit(self, connection: Connection, row: StoredRow, use: Use) -> None:
         kind = kind_named(row.kind)
-        if use.role not in kind.read_by:
+        if use.role not in _ACTORS[use.operation]:
+            raise RoleRefused(f"The role '{use.role}' may not {use.operation} anything.")
+        # What leaves by a disclosure is at most what the person themselves may have.
+        reader = Role.PERSON if use.role is Role.DISCLOSURE else use.role
+        if reader not in kind.read_by:
             raise RoleRefused(f"The role '{use.role}' may not read a {kind.name}.")
-        if use.operation is Operation.ACCESS:
-            if use.role not in {Role.PERSON, Role.REVIEW}:
-                raise RoleRefused(f"The role '{use.role}' may not act as the person.")
-            return
-        if use.role is Role.PERSON:
-            raise RoleRefused("The person's own access is an operation of its own.")
-        if not use.purposes or not use.purposes <= frozenset(row.basis):
-            raise RoleRefused(f"This {kind.name} was not made for all of these purposes.")
-        upload = _known_upload(connection, row.upload_id or "")
-        self._gate.require(connection, upload, use.purposes)
+        match use.operation:
+            case Operation.ACCESS:
+                return
+            case Operation.IDENTIFY:
+                self._gate.require_standing(connection, row)
+            case Operation.INSPECT:
+                self._gate.require_legal_basis(connection, row, LegalUse.INSPECT)
+            case Operation.DISCLOSE:
+                self._gate.require_disclosure(connection, row, use.reference)
+            case Operation.PROCESS:
+                if not use.purposes or not use.purposes <= frozenset(row.basis):
+                    raise RoleRefused(f"This {kind.name} was not made for all of these purposes.")
+                upload = _known_upload(connection, row.upload_id or "")
+                self._gate.require(connection, upload, use.purposes)
+                if use.role is Role.TRAINING and upload.state is not UploadState.ADMITTED:
+                    raise RoleRefused("What has not been admitted is not trained on.")
 
     def _released(self, row: StoredRow, use: Use) -> Iterator[bytes]:
         """Each piece is prepared first, then checked, then released (invariant 4)."""
@@ -421,7 +438,7 @@ class Door:
                 now_row = objects.object_by_id(connection, row.id)
                 if now_row is None or now_row.state is not ObjectState.STORED:
                     raise Frozen("The object was erased while it was being read.")
-                if use.operation is Operation.PROCESS:
+                if use.operation is not Operation.ACCESS:
                     self._gate.require_unfrozen(
                         connection,
                         subject_id=row.subject_id or "",

@@ -7,9 +7,11 @@ older copy must not forget it (invariant 5).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, select
 
@@ -22,6 +24,8 @@ from storage.database import Database, Writing
 from storage.identifiers import random_id
 from storage.key_store import KeyStore, RecordedFreeze
 from storage.ledger import Ledger
+
+FREEZE_LIFTED: Final = "freeze_lifted"
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,12 @@ class Stop:
     ground: str | None
     """Policy P17 code of the erasure that is owed; None where nothing is to be erased."""
     payload: dict[str, str]
+    erase_after: timedelta | None = None
+    """How long the erasure waits for what is missing; None: it may start at once."""
+    awaits: str | None = None
+    """Id of the recipient whose agreement, or the person's consent to it, would lift the stop."""
+    sealed: bytes | None = None
+    """What is kept encrypted beside the ledger entry."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +92,9 @@ def freeze_within(
     }
     if stop.purpose is not None:
         payload["purpose"] = stop.purpose.value
-    sequence = ledger.append(writing, stop.cause, payload, subject_id=subject_id)
+    sequence = ledger.append(
+        writing, stop.cause, payload, subject_id=subject_id, sealed=stop.sealed
+    )
     row = FreezeRow(
         id=random_id(),
         scope=stop.scope,
@@ -91,6 +103,7 @@ def freeze_within(
         cause=stop.cause,
         ledger_sequence=sequence,
         created_at=now,
+        awaits=stop.awaits,
     )
     freezes.add_freeze(connection, row)
     order_id = None
@@ -107,6 +120,7 @@ def freeze_within(
                 state="pending",
                 ledger_sequence=sequence,
                 created_at=now,
+                starts_at=None if stop.erase_after is None else now + stop.erase_after,
                 due_at=now + timedelta(days=retention.request_days),
             ),
         )
@@ -127,7 +141,24 @@ def recorded(row: FreezeRow) -> RecordedFreeze:
         cause=row.cause,
         ledger_sequence=row.ledger_sequence,
         created_at=row.created_at,
+        lifted_at=row.lifted_at,
+        awaits=row.awaits,
     )
+
+
+def lift_within(
+    writing: Writing, keys: KeyStore, ledger: Ledger, rows: Sequence[FreezeRow], *, now: datetime
+) -> None:
+    """Lift freezes inside the caller's transaction; each lifting is a ledger entry."""
+    freezes.lift(writing.connection, [row.id for row in rows], at=now)
+    for row in rows:
+        ledger.append(
+            writing,
+            FREEZE_LIFTED,
+            {"scope": row.scope.value, "scope_id": row.scope_id, "cause": row.cause},
+            subject_id=row.scope_id if row.scope is Scope.SUBJECT else None,
+        )
+        writing.after_commit.append(partial(keys.record_lifting, row.id, now))
 
 
 def _lock(connection: Connection, stop: Stop) -> str | None:

@@ -2,26 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 from sqlalchemy import Connection, select
 
-from models.consent.decision import Decision, Question, decide
-from models.schema.errors import ConsentRefused, DoorShut, Frozen, RoleRefused
+from models.consent.decision import Decision, Question, Record, decide, valid_grants
+from models.consent.disclosure import Ground, Handover, HandoverDecision, decide_handover
+from models.consent.legal_bases import LegalUse, basis_for
+from models.consent.rules import ConsentRules
+from models.schema.errors import ConsentRefused, DoorShut, Frozen, NotFound
 from models.schema.purposes import Purpose
 from storage.catalogue import freezes, people
-from storage.catalogue.decisions import LEDGER_TIP
+from storage.catalogue.decisions import LEDGER_ENTRIES
+from storage.catalogue.disclosures import disclosure_by_id, recipient_by_id
+from storage.catalogue.objects import StoredRow
 from storage.catalogue.people import Subject
-from storage.catalogue.uploads import Upload
-from storage.ledger import Ledger
+from storage.catalogue.uploads import Upload, UploadState
+from storage.clock import Clock, utc_now
+from storage.database import Database, Writing
+from storage.key_store import KeyStore
+from storage.records import record_of, statements_of
 
 
 class Gate:
     """Says yes or raises; it never remembers an answer."""
 
-    def __init__(self, ledger: Ledger, *, region: str) -> None:
-        self._ledger = ledger
-        self._region = region
+    def __init__(
+        self, *, region: str, rules: ConsentRules | None = None, clock: Clock = utc_now
+    ) -> None:
+        self.region = region
+        self._rules = rules or ConsentRules()
+        self._clock = clock
+
+    def record(self, connection: Connection, subject: Subject, *, upload: Upload | None) -> Record:
+        """Everything the decision reads about a person, or about one of their uploads."""
+        return record_of(
+            connection, subject, upload_id=upload.id if upload else None, rules=self._rules
+        )
+
+    def question(self, purpose: Purpose, *, upload: Upload | None) -> Question:
+        """The use of an upload, or (None) of what rests on the newest consent, here and now."""
+        return Question(
+            purpose=purpose,
+            at=self._clock(),
+            upload_purposes=upload.purposes if upload else None,
+            basis=upload.basis.get(purpose) if upload else None,
+            identified=upload is None or upload.state is not UploadState.NEEDS_IDENTIFICATION,
+            region=self.region,
+        )
 
     def decisions(
         self,
@@ -32,42 +61,21 @@ class Gate:
         upload: Upload | None,
     ) -> list[Decision]:
         """The decision for each purpose, about one upload or (None) about the person alone."""
-        facts = self._ledger.facts(connection, subject.id)
-        in_force = freezes.freezes_over(
-            connection,
-            account_id=subject.account_id,
-            subject_id=subject.id,
-            upload_id=upload.id if upload else None,
-        )
+        record = self.record(connection, subject, upload=upload)
         return [
-            decide(
-                facts,
-                in_force,
-                Question(
-                    purpose=purpose,
-                    upload_purposes=upload.purposes if upload else None,
-                    basis=upload.basis.get(purpose) if upload else None,
-                ),
-            )
-            for purpose in sorted(purposes)
+            decide(record, self.question(purpose, upload=upload)) for purpose in sorted(purposes)
         ]
 
     def require(self, connection: Connection, upload: Upload, purposes: frozenset[Purpose]) -> None:
         """Pass when every purpose is allowed for this upload now.
 
         Takes the subject's and account's rows FOR SHARE, so that a freeze and this check, and what
-        the caller writes with it, exclude each other. Raises ConsentRefused, Frozen, RoleRefused.
+        the caller writes with it, exclude each other. Raises ConsentRefused.
         """
         people.lock(connection, upload.subject_id, exclusively=False)
         subject = people.subject_by_id(connection, upload.subject_id)
         if subject is None:
             raise ConsentRefused("The person behind this upload is not known any more.")
-        if subject.region != self._region:
-            raise RoleRefused(
-                f"The recording belongs to region '{subject.region}', this house is in "
-                f"'{self._region}' (Policy P13).",
-                remedy="Use the deployment of the recording's own region.",
-            )
         refused = [
             decision
             for decision in self.decisions(connection, subject, purposes, upload=upload)
@@ -75,6 +83,89 @@ class Gate:
         ]
         if refused or not purposes:
             raise refusal(refused)
+
+    def require_standing(self, connection: Connection, row: StoredRow) -> None:
+        """Pass while at least one purpose of the object was neither withdrawn nor stopped.
+
+        For asking whose voice or face it is, which needs no purpose. Raises ConsentRefused, Frozen.
+        """
+        people.lock(connection, row.subject_id or "", exclusively=False)
+        subject = people.subject_by_id(connection, row.subject_id or "")
+        if subject is None:
+            raise ConsentRefused("The person behind this object is not known any more.")
+        record = record_of(connection, subject, upload_id=row.upload_id, rules=self._rules)
+        standing = {
+            purpose: sequence
+            for purpose, sequence in row.basis.items()
+            if any(fact.sequence == sequence for fact in valid_grants(record.facts, purpose))
+        }
+        if not standing:
+            raise ConsentRefused("Every consent that this object rests on was withdrawn.")
+        self.require_unfrozen(
+            connection, subject_id=subject.id, upload_id=row.upload_id, basis=standing
+        )
+
+    def require_legal_basis(self, connection: Connection, row: StoredRow, use: LegalUse) -> None:
+        """Pass under a recorded legal basis that names this use and this kind (Policy P06)."""
+        people.lock(connection, row.subject_id or "", exclusively=False)
+        bases = statements_of(connection, row.subject_id or "").legal_bases
+        basis = basis_for(bases, use, self._clock())
+        if basis is None or row.kind not in basis.covers:
+            raise ConsentRefused(f"No recorded legal basis permits to {use} this object.")
+
+    def require_disclosure(
+        self, connection: Connection, row: StoredRow, disclosure_id: str
+    ) -> None:
+        """Pass for what a recorded disclosure names, if it is still allowed now (Policy P08a)."""
+        people.lock(connection, row.subject_id or "", exclusively=False)
+        disclosure = disclosure_by_id(connection, disclosure_id)
+        if (
+            disclosure is None
+            or disclosure.subject_id != row.subject_id
+            or row.kind not in disclosure.kinds
+        ):
+            raise ConsentRefused("No recorded disclosure names this object.")
+        decision = self.handover(
+            connection,
+            subject_id=disclosure.subject_id,
+            recipient_id=disclosure.recipient_id,
+            ground=disclosure.basis,
+            purpose=disclosure.purpose,
+            kinds=disclosure.kinds,
+            document_digest=disclosure.document_digest,
+        )
+        if not decision.allowed:
+            raise handover_refusal(decision)
+
+    def handover(
+        self,
+        connection: Connection,
+        *,
+        subject_id: str,
+        recipient_id: str,
+        ground: Ground,
+        purpose: Purpose,
+        kinds: frozenset[str],
+        document_digest: str | None,
+    ) -> HandoverDecision:
+        """Decide whether something of a person may leave now; raises NotFound."""
+        subject = people.subject_by_id(connection, subject_id)
+        recipient = recipient_by_id(connection, recipient_id)
+        if subject is None or recipient is None:
+            raise NotFound("The person or the recipient is not known here.")
+        return decide_handover(
+            self.record(connection, subject, upload=None),
+            statements_of(connection, subject_id).legal_bases,
+            Handover(
+                recipient=recipient,
+                ground=ground,
+                purpose=purpose,
+                kinds=kinds,
+                at=self._clock(),
+                house_region=self.region,
+                document_digest=document_digest,
+            ),
+        )
 
     def require_unfrozen(
         self,
@@ -97,12 +188,20 @@ class Gate:
             subject_id=subject_id,
             upload_id=upload_id,
         )
+        if any(freeze.purpose is None for freeze in in_force):
+            raise Frozen("All use was stopped while it was running.")
         for freeze in in_force:
             for purpose, sequence in basis.items():
-                if freeze.purpose is None or (
-                    freeze.purpose is purpose and sequence < freeze.sequence
-                ):
+                if freeze.purpose is purpose and sequence < freeze.sequence:
                     raise Frozen(f"Use for {purpose.value} was stopped while it was running.")
+
+    @contextmanager
+    def current(self, catalogue: Database, keys: KeyStore) -> Iterator[Writing]:
+        """A writing transaction that begins by refusing a catalogue older than the key store."""
+        recorded = keys.ledger_head()
+        with catalogue.writing() as writing:
+            self.require_current(writing.connection, recorded)
+            yield writing
 
     @staticmethod
     def require_current(connection: Connection, recorded_head: tuple[int, str]) -> None:
@@ -110,11 +209,17 @@ class Gate:
 
         `recorded_head` must have been read before the caller's transaction began.
         """
-        tip = connection.execute(select(LEDGER_TIP.c.sequence)).scalar() or 0
-        if tip < recorded_head[0]:
+        sequence, digest = recorded_head
+        if not sequence:
+            return
+        # Its hash too: a restored copy that went on by itself has other entries at these numbers.
+        found = connection.execute(
+            select(LEDGER_ENTRIES.c.hash).where(LEDGER_ENTRIES.c.sequence == sequence)
+        ).scalar()
+        if found != digest:
             raise DoorShut(
-                f"The catalogue knows {tip} decisions, the key store recorded {recorded_head[0]}: "
-                "the catalogue was restored from an older copy."
+                f"The key store recorded decision {sequence}, which this catalogue does not hold: "
+                "it was restored from an older copy."
             )
 
 
@@ -129,3 +234,12 @@ def refusal(refused: Iterable[Decision]) -> ConsentRefused:
         return ConsentRefused("No purpose was named, so nothing is allowed.")
     told = " ".join(f"{reason['purpose']}: {reason['english']}" for reason in reasons)
     return ConsentRefused(f"Consent does not allow this. {told}", reasons=reasons)
+
+
+def handover_refusal(decision: HandoverDecision) -> ConsentRefused:
+    """The error that tells why something may not leave."""
+    told = " ".join(reason.english for reason in decision.reasons)
+    return ConsentRefused(
+        f"This may not leave. {told}",
+        reasons=[reason.model_dump() for reason in decision.reasons],
+    )

@@ -19,6 +19,12 @@ class Operation(StrEnum):
     """Use for the named purposes; needs consent now."""
     ACCESS = "access"
     """The person's own access (Policy P16): open while frozen, until the purge begins."""
+    IDENTIFY = "identify"
+    """Asking whose voice or face it is (invariant 11): stopped by a freeze and by a withdrawal."""
+    DISCLOSE = "disclose"
+    """Handing out what a recorded disclosure names (Policy P08a); `reference` is its id."""
+    INSPECT = "inspect"
+    """Looking under a recorded legal basis that permits it (Policy P06)."""
 
 
 @dataclass(frozen=True)

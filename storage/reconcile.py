@@ -12,18 +12,19 @@ from datetime import datetime
 from itertools import islice
 from typing import Final
 
-from models.schema.purposes import Purpose
-from storage.catalogue import freezes, objects, runs, uploads
-from storage.catalogue.freezes import FreezeRow, Scope
+from storage.anchoring import Anchoring
+from storage.catalogue import objects, runs, uploads
 from storage.catalogue.objects import ObjectState
 from storage.catalogue.runs import RunState
 from storage.catalogue.uploads import UploadState
+from storage.checkpoints import Checkpoints
 from storage.clock import Clock, utc_now
 from storage.database import Database
 from storage.door import LONGEST_WRITE, Door
 from storage.key_store import KeyStore
 from storage.ledger import Ledger
 from storage.objects.interface import ObjectStore
+from storage.restoration import apply_recorded
 from storage.uploads import Uploads
 from storage.worker import is_dead
 
@@ -35,6 +36,7 @@ class Repairs:
     """What reconcile found and did, as counts."""
 
     freezes_restored: int = 0
+    policies_restored: int = 0
     ledger_entries_lost: int = 0
     runs_reaped: int = 0
     writes_removed: int = 0
@@ -66,6 +68,8 @@ class Reconciler:
         door: Door,
         ledger: Ledger,
         uploads: Uploads,
+        anchoring: Anchoring,
+        checkpoints: Checkpoints,
         clock: Clock = utc_now,
     ) -> None:
         self._catalogue = catalogue
@@ -74,6 +78,8 @@ class Reconciler:
         self._door = door
         self._ledger = ledger
         self._uploads = uploads
+        self._anchoring = anchoring
+        self._checkpoints = checkpoints
         self._clock = clock
 
     def run(self) -> Repairs:
@@ -87,36 +93,16 @@ class Reconciler:
         self._visit_reaped_keys(repairs, now)
         self._finish_deletions(repairs, now)
         self._remove_strays(repairs)
+        self._anchoring.anchor()
+        self._checkpoints.sign()
         self._catalogue.truncate_log()
         return repairs
 
     def _apply_recorded(self, repairs: Repairs) -> None:
-        """Give a restored catalogue back what the key store remembers (invariant 5)."""
-        recorded = self._keys.ledger_head()
-        tip = self._ledger.head()
-        with self._catalogue.reading() as connection:
-            known = freezes.known_freezes(connection)
-        missing = [freeze for freeze in self._keys.freezes() if freeze.id not in known]
-        if not missing and tip[0] >= recorded[0]:
-            return
-        with self._catalogue.writing() as writing:
-            for freeze in missing:
-                freezes.add_freeze(
-                    writing.connection,
-                    FreezeRow(
-                        id=freeze.id,
-                        scope=Scope(freeze.scope),
-                        scope_id=freeze.scope_id,
-                        purpose=Purpose(freeze.purpose) if freeze.purpose else None,
-                        cause=freeze.cause,
-                        ledger_sequence=freeze.ledger_sequence,
-                        created_at=freeze.created_at,
-                    ),
-                )
-            if tip[0] < recorded[0]:
-                self._ledger.resume_after_restore(writing, recorded)
-        repairs.freezes_restored = len(missing)
-        repairs.ledger_entries_lost = max(0, recorded[0] - tip[0])
+        restored = apply_recorded(self._catalogue, self._keys, self._ledger)
+        repairs.freezes_restored = restored.freezes
+        repairs.policies_restored = restored.policies
+        repairs.ledger_entries_lost = restored.ledger_entries
 
     def _reap_dead_runs(self, repairs: Repairs, now: datetime) -> None:
         with self._catalogue.reading() as connection:

@@ -13,15 +13,13 @@ from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Any
 
-from sqlalchemy import Connection
-
-from models.consent.decision import Decision, Question, decide
-from models.consent.facts import NEGATIVE, Event, Fact, Source
+from models.consent.decision import Decision, decide
+from models.consent.facts import NEGATIVE, Fact, Source
 from models.schema.errors import BadUsage, FenceLost, NotFound
 from models.schema.kinds import Role
 from models.schema.purposes import Purpose
 from models.schema.retention import Retention
-from storage.catalogue import freezes, objects, people, uploads
+from storage.catalogue import objects, people, uploads
 from storage.catalogue.objects import StoredRow
 from storage.catalogue.uploads import WAITING, Upload, UploadState
 from storage.clock import Clock, utc_now
@@ -30,6 +28,7 @@ from storage.database import Database, Writing
 from storage.door import Door
 from storage.gate import Gate, refusal
 from storage.identifiers import checked_id, random_id
+from storage.key_store import KeyStore
 from storage.ledger import Ledger
 from storage.subjects import Subjects
 from storage.vault import Vault
@@ -70,6 +69,7 @@ class Uploads:
         self,
         *,
         catalogue: Database,
+        keys: KeyStore,
         vault: Vault,
         ledger: Ledger,
         gate: Gate,
@@ -80,6 +80,7 @@ class Uploads:
         clock: Clock = utc_now,
     ) -> None:
         self._catalogue = catalogue
+        self._keys = keys
         self._vault = vault
         self._ledger = ledger
         self._gate = gate
@@ -103,7 +104,7 @@ class Uploads:
             )
         subject_id = self._subjects.ensure(declaration.subject, account=declaration.account)
         upload_id = random_id()
-        with self._catalogue.writing() as writing:
+        with self._gate.current(self._catalogue, self._keys) as writing:
             people.lock(writing.connection, subject_id, exclusively=False)
             basis, refused = self._granted(writing, subject_id, declaration.purposes, grant)
             subject = people.subject_by_id(writing.connection, subject_id)
@@ -181,8 +182,8 @@ class Uploads:
             raise
         return self.by_id(upload.id)
 
-    def conclude(self, writing: Writing, upload_id: str, conclusion: Conclusion) -> None:
-        """Write what became of an upload, inside the caller's transaction.
+    def conclude(self, writing: Writing, upload_id: str, conclusion: Conclusion) -> bool:
+        """Write what became of an upload, inside the caller's transaction; says whether it was.
 
         Every ending is a ledger entry. An upload that has ended is left as it is.
         """
@@ -199,7 +200,7 @@ class Uploads:
             expires_at=self._expiry(conclusion.state, now),
         )
         if not changed:
-            return
+            return False
         upload = uploads.upload_by_id(writing.connection, upload_id)
         self._ledger.append(
             writing,
@@ -211,11 +212,19 @@ class Uploads:
             },
             subject_id=upload.subject_id if upload else None,
         )
+        return True
 
     def end(self, upload_id: str, conclusion: Conclusion) -> None:
-        """Conclude an upload in a transaction of its own and delete what quarantine holds."""
+        """Conclude an upload of which nothing is to be kept, and erase what there is of it.
+
+        That is what quarantine holds, and what was kept while it waited for identification.
+        """
         with self._catalogue.writing() as writing:
-            self.conclude(writing, upload_id, conclusion)
+            rows = []
+            if self.conclude(writing, upload_id, conclusion):
+                held = objects.objects_of_upload(writing.connection, upload_id)
+                rows = objects.mark_deleting(writing.connection, [row.id for row in held])
+        self._door.finish_deleting(rows)
         self.release_quarantine(upload_id)
 
     def note(self, upload_id: str, **outcome: Any) -> None:
@@ -233,11 +242,12 @@ class Uploads:
 
     def abandon(self, upload: Upload) -> None:
         """End an upload that never arrived or waited too long, and erase what is kept of it."""
-        conclusion = Conclusion(state=UploadState.ABANDONED, reasons=[WAITED_TOO_LONG], outcome={})
-        with self._catalogue.writing() as writing:
-            self.conclude(writing, upload.id, conclusion)
-            rows = objects.objects_of_upload(writing.connection, upload.id)
-        self._door.delete([row.id for row in rows])
+        self.end(upload.id, Conclusion(UploadState.ABANDONED, [WAITED_TOO_LONG], {}))
+
+    def retire(self, writing: Writing, object_ids: Iterable[str]) -> None:
+        """Take what a new run replaces out of use, inside the caller's transaction; the door's
+        `delete` then erases it, or `reconcile` does."""
+        objects.mark_deleting(writing.connection, object_ids)
 
     def release_quarantine(self, upload_id: str) -> None:
         """Delete every version of our quarantined copy; idempotent."""
@@ -282,7 +292,8 @@ class Uploads:
             for candidate in earlier:
                 if subject is None or not purposes <= candidate.purposes:
                     continue
-                decisions = self._gate.decisions(connection, subject, purposes, upload=candidate)
+                alike = replace(candidate, state=upload.state)
+                decisions = self._gate.decisions(connection, subject, purposes, upload=alike)
                 if all(decision.allowed for decision in decisions):
                     return candidate.id
         return None
@@ -307,6 +318,13 @@ class Uploads:
         """What is stored of an upload."""
         with self._catalogue.reading() as connection:
             return objects.objects_of_upload(connection, upload_id, kind=kind)
+
+    def lineage_of(self, row: StoredRow) -> tuple[str, ...]:
+        """What a recording's next copy comes from: the file as it was received."""
+        if row.kind == "quarantined_upload":
+            return (row.id,)
+        with self._catalogue.reading() as connection:
+            return objects.parents_of(connection, row.id)
 
     def objects_of_subject(self, subject_id: str, *, kind: str) -> list[StoredRow]:
         """A subject's stored objects of one kind."""
@@ -333,28 +351,25 @@ class Uploads:
         """Grant what may be granted; returns the basis for each purpose and the refusals."""
         connection = writing.connection
         subject = people.subject_by_id(connection, subject_id)
-        in_force = freezes.freezes_over(
-            connection,
-            account_id=subject.account_id if subject else None,
-            subject_id=subject_id,
-            upload_id=None,
-        )
+        assert subject is not None
         basis: dict[Purpose, int] = {}
         refused: list[Decision] = []
         for purpose in sorted(purposes):
-            facts = self._ledger.facts(connection, subject_id)
-            decision = decide(
-                [*facts, _would_be(facts, purpose, grant)], in_force, Question(purpose)
-            )
+            record = self._gate.record(connection, subject, upload=None)
+            facts = record.facts
+            asked = replace(record, facts=[*facts, _would_be(facts, purpose, grant)])
+            decision = decide(asked, self._gate.question(purpose, upload=None))
             if not decision.allowed:
                 refused.append(decision)
                 continue
-            stopped_before = any(f.purpose is purpose and f.event in NEGATIVE for f in facts)
-            if stopped_before:
-                # Renewed by an explicit grant since: the upload rests on that one.
-                basis[purpose] = _explicit_basis(connection, self._gate, subject_id, purpose)
-            else:
-                basis[purpose] = self._consents.append_grant(writing, subject_id, purpose, grant)
+            # After a withdrawal the upload rests on the explicit grant that reopened the purpose.
+            reopened = any(f.purpose is purpose and f.event in NEGATIVE for f in facts)
+            standing = decide(record, self._gate.question(purpose, upload=None)).basis
+            basis[purpose] = (
+                standing
+                if reopened and standing is not None
+                else self._consents.append_grant(writing, subject_id, purpose, grant)
+            )
         return basis, refused
 
     def _expiry(self, state: UploadState, now: datetime) -> datetime | None:
@@ -380,23 +395,17 @@ class Uploads:
         return plain.decode("utf-8", "surrogateescape")
 
 
-def _would_be(facts: list[Fact], purpose: Purpose, grant: Grant) -> Fact:
+def _would_be(facts: Sequence[Fact], purpose: Purpose, grant: Grant) -> Fact:
     """The grant that this upload would write, as the newest fact."""
     return Fact(
         sequence=max((fact.sequence for fact in facts), default=0) + 2**40,
-        event=Event.GRANT,
+        event=grant.event,
         purpose=purpose,
         acted_at=grant.acted_at,
         source=Source.UPLOAD,
         uploader=grant.uploader,
         evidence_level=grant.evidence.level,
         evidence_digest=grant.evidence.digest,
+        policy_version=grant.policy_version,
+        expires_at=grant.expires_at,
     )
-
-
-def _explicit_basis(connection: Connection, gate: Gate, subject_id: str, purpose: Purpose) -> int:
-    subject = people.subject_by_id(connection, subject_id)
-    assert subject is not None
-    (decision,) = gate.decisions(connection, subject, [purpose], upload=None)
-    assert decision.basis is not None
-    return decision.basis

@@ -24,6 +24,7 @@ from nacl.secret import Aead
 from nacl.signing import SigningKey
 from nacl.utils import random as random_bytes
 from sqlalchemy import insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from models.schema.errors import CheckFailed, KeyDestroyed, Tampered
 from storage.clock import Clock, utc_now
@@ -34,6 +35,7 @@ from storage.sealing import KEY_BYTES
 _MASTER_FILE: Final = "master.key"
 _PSEUDONYM: Final = "pseudonym"
 _SIGNING: Final = "ledger_signing"
+_LEDGER_TAG: Final = "ledger_tag"
 
 
 class Vault:
@@ -243,6 +245,10 @@ class Vault:
         """The Ed25519 key that signs ledger checkpoints and receipts."""
         return SigningKey(self._service_key(_SIGNING))
 
+    def ledger_key(self) -> bytes:
+        """The key of the tags that tell the ledger's own entries from others; 32 bytes."""
+        return self._service_key(_LEDGER_TAG)
+
     # --- inside -------------------------------------------------------------------------------
 
     def _scope_key(self, owner_id: str) -> tuple[str, bytes]:
@@ -257,25 +263,34 @@ class Vault:
         return row.id, _unwrap(self._master, row.wrapped, row.id)
 
     def _service_key(self, name: str) -> bytes:
-        with self._store.database.writing() as writing:
-            wrapped = writing.connection.execute(
-                select(SERVICE_KEYS.c.wrapped).where(SERVICE_KEYS.c.name == name)
-            ).scalar()
-            if wrapped is None:
-                key = random_bytes(KEY_BYTES)
-                writing.connection.execute(
-                    insert(SERVICE_KEYS).values(
-                        name=name, wrapped=_wrap(self._master, key, name), created_at=self._clock()
+        wrapped = self._wrapped_service_key(name)
+        if wrapped is None:
+            key = random_bytes(KEY_BYTES)
+            try:
+                with self._store.database.writing() as writing:
+                    writing.connection.execute(
+                        insert(SERVICE_KEYS).values(
+                            name=name,
+                            wrapped=_wrap(self._master, key, name),
+                            created_at=self._clock(),
+                        )
                     )
-                )
                 return key
+            except IntegrityError:  # another process made it in between
+                wrapped = self._wrapped_service_key(name)
         try:
-            return _unwrap(self._master, wrapped, name)
+            return _unwrap(self._master, wrapped or b"", name)
         except Tampered:
             raise CheckFailed(
                 "The master key does not open this key store.",
                 remedy="Put back the master key that belongs to this key store.",
             ) from None
+
+    def _wrapped_service_key(self, name: str) -> bytes | None:
+        with self._store.database.reading() as connection:
+            return connection.execute(
+                select(SERVICE_KEYS.c.wrapped).where(SERVICE_KEYS.c.name == name)
+            ).scalar()
 
 
 def holds_keys(store: KeyStore) -> bool:

@@ -40,7 +40,10 @@ def _imports(file: Path) -> Iterator[str]:
                 yield alias.name
         elif isinstance(node, ast.ImportFrom):
             above = package[: len(package) - node.level + 1] if node.level else ()
-            yield ".".join([*above, *filter(None, [node.module])])
+            module = ".".join([*above, *filter(None, [node.module])])
+            yield module
+            for alias in node.names:  # `from storage import vault` names a module too
+                yield f"{module}.{alias.name}"
         elif (
             isinstance(node, ast.Call)
             and getattr(node.func, "attr", getattr(node.func, "id", "")) == "import_module"
@@ -150,6 +153,35 @@ def test_flows_hold_no_store_no_key_and_no_cipher() -> None:
         if name.startswith(behind)
     }
     assert reaching == {}
+
+
+def test_outside_the_storage_room_nobody_reaches_through_it_to_bytes_keys_or_tables() -> None:
+    """Whoever holds the room could: these parts of it are asked whether they answer, no more."""
+    behind = {"vault", "store", "keys", "catalogue"}
+    reaching = {
+        f"{file.relative_to(REPOSITORY)}: {ast.unparse(node)}"
+        for file in [*_sources("flows", "models"), REPOSITORY / "likeness.py"]
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Attribute | ast.Name | ast.Call)
+        and (getattr(node.value, "attr", getattr(node.value, "id", "")) in behind)
+        and ast.unparse(node.value).split(".")[0] in {"house", "storage()", "storage", "self"}
+        and node.attr not in {"check", "database"}
+    }
+    assert reaching == set()
+
+
+def test_only_the_settings_know_where_objects_lie() -> None:
+    """Nobody else can open a file among them, whatever it imports."""
+    knowing = {
+        str(file.relative_to(REPOSITORY))
+        for file in [*_sources("flows", "models"), REPOSITORY / "likeness.py"]
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if (isinstance(node, ast.Attribute) and node.attr in {"objects_url", "store_key"})
+        or (isinstance(node, ast.BinOp) and ast.unparse(node).endswith("/ 'objects'"))
+    }
+    # The inspection tells a folder from S3; the export refuses to write among the objects.
+    assert knowing == {"flows/settings.py", "flows/inspection.py", "flows/exporting.py"}
 
 
 def test_in_the_storage_room_only_the_door_decrypts_and_only_the_reconciler_also_deletes() -> None:

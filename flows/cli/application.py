@@ -14,8 +14,20 @@ from typer.exceptions import Abort, TyperException
 
 from flows.cli.leaving import Leaving
 
-NOUNS: Final = ("upload", "subject", "consent", "weights", "ledger")
-VERBS: Final = ("ingest", "reconcile", "doctor")
+NOUNS: Final = (
+    "upload",
+    "subject",
+    "consent",
+    "review",
+    "policy",
+    "minor",
+    "basis",
+    "disclose",
+    "request",
+    "weights",
+    "ledger",
+)
+VERBS: Final = ("ingest", "export", "reconcile", "doctor")
 
 
 def application(arguments: Sequence[str]) -> typer.Typer:

@@ -9,7 +9,6 @@ import typer
 
 from flows.cli.answers import Answer, Json, answering, error_fields, say
 from flows.declaring import grant_from, purposes_from
-from models.consent.facts import Source
 from models.schema.errors import BadUsage, LikenessError
 from models.schema.purposes import Purpose
 
@@ -40,6 +39,10 @@ def ingest(
     authorised_by: Annotated[
         Path | None, typer.Option(help="The document by which the person authorised you.")
     ] = None,
+    guardian: Annotated[
+        str | None,
+        typer.Option(help="A minor's guardian uploads: your own id of the guardian."),
+    ] = None,
     account: Annotated[str | None, typer.Option(help="Your own id of the account.")] = None,
     transcript: Annotated[
         str | None, typer.Option(help="What is said, as text or a text file; else recognised.")
@@ -55,7 +58,13 @@ def ingest(
     --purpose digital_human --evidence "signed form of 2026-11-20" --self
     """
     purposes = purposes_from(purpose or [])
-    grant = grant_from(evidence, himself=himself, authorised_by=authorised_by, source=Source.UPLOAD)
+    grant = grant_from(
+        evidence,
+        himself=himself,
+        authorised_by=authorised_by,
+        guardian=guardian,
+        explicit=False,
+    )
     if not subject.strip():
         raise BadUsage("The subject is empty.", remedy="Give your own id of the person.")
     if dry_run:

@@ -7,9 +7,15 @@ from typing import Annotated, Any
 import typer
 
 from flows.cli.answers import Answer, Json, answering
-from flows.cli.upload import stamp, summary
+from flows.cli.upload import summary
 from flows.opening import storage
-from models.consent.facts import Fact
+from flows.report.words import Words
+from flows.rights import records
+from flows.settings import settings
+from flows.telling import standing
+from flows.telling.accesses import accesses
+from flows.telling.words import named_purposes, telling_words
+from storage.subject_access import Held
 
 noun = typer.Typer(help="People: what is held about one.", no_args_is_help=True)
 
@@ -20,61 +26,40 @@ def show(
     subject: Annotated[str, typer.Option("--subject", help="Your own id of the person.")],
     json_output: Json = False,
 ) -> Answer:
-    """Show a person's uploads, what they decided, artefacts, orders and who read what.
+    """Show a person's uploads, what they decided, what is owed to them, and who read what.
+
+    In plain words, English or Chinese as LIKENESS_LANGUAGE says.
 
     Example: likeness subject show --subject s-17
     """
-    house = storage()
-    known = house.subjects.known(subject)
-    uploads = house.uploads.of_subject(known.id)
-    facts = house.consents.history(known.id)
-    orders = house.consents.orders_of(known.id)
-    accesses = house.consents.accesses_to(known.id)
-    fields: dict[str, Any] = {
-        "uploads": [summary(upload) for upload in uploads],
-        "consents": [_fact(fact) for fact in facts],
-        "artefacts": [],
-        "orders": [
-            {
-                "order": order.id,
-                "scope": order.scope.value,
-                "purpose": order.purpose.value if order.purpose else None,
-                "ground": order.ground,
-                "state": order.state,
-                "ordered_at": stamp(order.created_at),
-                "due_at": stamp(order.due_at),
-            }
-            for order in orders
-        ],
-        "accesses": [
-            {
-                "at": stamp(access.at),
-                "object": access.object_id,
-                "kind": access.kind,
-                "role": access.role,
-                "operation": access.operation,
-                "purposes": list(access.purposes),
-            }
-            for access in accesses
-        ],
-    }
-    lines = [f"upload   {u.id}  {u.state.value}  {stamp(u.created_at)}" for u in uploads]
-    lines += [
-        f"{fact.event.value:<10} {fact.purpose.value}  {stamp(fact.acted_at)}" for fact in facts
-    ]
-    lines += [f"order    {order.id}  {order.state}  due {stamp(order.due_at)}" for order in orders]
-    lines.append(f"{len(accesses)} recorded accesses (--json lists them)")
-    return Answer(fields, lines=lines)
+    held = storage().subject_access.held(subject)
+    return Answer(_fields(held), lines=_lines(held, telling_words(settings().language)))
 
 
-def _fact(fact: Fact) -> dict[str, Any]:
+def _fields(held: Held) -> dict[str, Any]:
     return {
-        "entry": fact.sequence,
-        "event": fact.event.value,
-        "purpose": fact.purpose.value,
-        "at": stamp(fact.acted_at),
-        "source": fact.source.value if fact.uploader else None,
-        "uploader": fact.uploader.value if fact.uploader else None,
-        "evidence_level": fact.evidence_level.value if fact.evidence_level else None,
-        "evidence_digest": fact.evidence_digest,
+        "uploads": [summary(upload) for upload in held.uploads],
+        "consents": [records.consent(fact) for fact in held.facts],
+        "decisions": [records.decision(decision) for decision in held.decisions],
+        "artefacts": [],
+        "orders": [records.order(order) for order in held.orders],
+        "freezes": [records.freeze(row) for row in held.freezes],
+        "disclosures": [records.disclosure(name, each) for name, each in held.disclosures],
+        "requests": [records.request(each) for each in held.requests],
+        "accesses": [records.access(access) for access in held.accesses],
     }
+
+
+def _lines(held: Held, words: Words) -> list[str]:
+    lines = [line for each in held.decisions for line in standing.told(held, each, words)]
+    lines += standing.freezes(held, words)
+    lines += standing.orders(held, words)
+    lines += [
+        f"{upload.id}  {words.named('upload_state', upload.state.value)}  "
+        f"{words.moment(upload.created_at)}  {named_purposes(words, upload.purposes)}".rstrip()
+        for upload in held.uploads
+    ]
+    lines += accesses(held.accesses, words) or [words.say("access.none")]
+    lines += standing.disclosures(held, words) or [words.say("disclosure.none")]
+    lines += standing.requests(held, words)
+    return lines

@@ -20,11 +20,15 @@ class ConsentLine:
     allowed: bool
     granted_at: datetime | None
     uploader: str
-    """`self` or `authorised`."""
+    """`self`, `authorised` or `guardian`."""
     evidence_level: str
-    """`declared` or `document`."""
+    """`declared`, `document` or `spoken`."""
     reasons_english: tuple[str, ...] = ()
     reasons_chinese: tuple[str, ...] = ()
+    policy_version: str | None = None
+    """The version of the privacy policy agreed to; None where none is on record."""
+    expires_at: datetime | None = None
+    """Agreed until then; None: as long as the service is used."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ class Standing(StrEnum):
     BETTER = "better"
     INSUFFICIENT = "insufficient"
     WAITS = "waits"
+    SETTLED = "settled"
     NOT_ALLOWED = "not_allowed"
     UNJUDGED = "unjudged"
 
@@ -33,6 +34,7 @@ class Finding:
     shares: bool
     """Whether the finding for all purposes counts here too and is not repeated."""
     waits: tuple[str, ...]
+    settled: tuple[str, ...]
     refused: tuple[str, ...]
     missing: tuple[str, ...]
     advice: tuple[str, ...]
@@ -102,6 +104,7 @@ def _finding(
         standing=Standing.NOT_ALLOWED if not_allowed else _standing([*own, *shared]),
         shares=bool(shared) and not not_allowed,
         waits=_sentences(own, Level.IDENTIFY, language),
+        settled=_sentences(own, Level.SETTLED, language),
         refused=refused,
         missing=_sentences(own, Level.INSUFFICIENT, language),
         advice=_sentences(own, Level.ADVICE, language),
@@ -117,6 +120,7 @@ def _standing(verdicts: Sequence[Verdict]) -> Standing:
         (Level.INSUFFICIENT, Standing.INSUFFICIENT),
         (Level.ADVICE, Standing.BETTER),
         (Level.GOOD, Standing.SUFFICES),
+        (Level.SETTLED, Standing.SETTLED),
     ):
         if level in levels:
             return standing

@@ -56,12 +56,14 @@ def _consent(storage: Storage, upload: Upload) -> tuple[ConsentLine, ...]:
                 purpose=decision.purpose,
                 allowed=decision.allowed,
                 granted_at=grant.acted_at if grant else None,
-                uploader=upload.uploader,
+                uploader=grant.uploader.value if grant and grant.uploader else upload.uploader,
                 evidence_level=grant.evidence_level.value
                 if grant and grant.evidence_level
                 else "declared",
                 reasons_english=tuple(reason.english for reason in decision.reasons),
                 reasons_chinese=tuple(reason.chinese for reason in decision.reasons),
+                policy_version=grant.policy_version if grant else None,
+                expires_at=grant.expires_at if grant else None,
             )
         )
     return tuple(lines)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Final, Literal
 
 import jinja2
-from markupsafe import Markup
 
 from flows.report import numbers
 from flows.report.content import LineageLine, ReportContent
@@ -19,6 +17,7 @@ from flows.report.drawing.time_axis import TimeAxis, clock
 from flows.report.drawing.tracks import FaceTracks, face_tracks
 from flows.report.drawing.waveform import UtteranceMark, Waveform, utterance_marks, waveform
 from flows.report.findings import findings, headline, sentences_of
+from flows.report.template import environment, style
 from flows.report.transcript import Block, blocks
 from flows.report.words import HTML_LANGUAGE, Words, words_of
 from models.face.settings import FaceSettings
@@ -29,8 +28,6 @@ _FOLDER: Final = Path(__file__).parent
 _WIDE_FACES: Final = 16
 _NARROW_FACES: Final = 6
 """How many faces a strip shows on a screen and on a phone."""
-_UNREADABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-"""Characters that HTML forbids or UTF-8 cannot hold; a transcript can contain anything."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +92,7 @@ def render(
         if content.face is not None
         else 0.0,
         contents=_contents(waits=waits, methods=bool(_methods(content))),
-        style=_style(),
+        style=style(),
     )
 
 
@@ -164,27 +161,8 @@ def _methods(content: ReportContent) -> list[tuple[str, Backend]]:
     return found
 
 
-def _readable(value: object) -> object:
-    """What a template prints, without the characters that no page may hold."""
-    if isinstance(value, str) and not isinstance(value, Markup):
-        return _UNREADABLE.sub("\ufffd", value)
-    return value
-
-
-@cache
-def _style() -> Markup:
-    return Markup((_FOLDER / "style.css").read_text(encoding="utf-8"))  # noqa: S704 (our own file)
-
-
 @cache
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=_readable,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals["clock"] = clock
-    return environment.get_template("page.html")
+    templates = environment(_FOLDER)
+    templates.globals["clock"] = clock
+    return templates.get_template("page.html")

@@ -43,6 +43,10 @@ class Words:
         """Every `table.key` there is."""
         return frozenset(f"{table}.{key}" for table, rows in self._tables.items() for key in rows)
 
+    def over(self, tables: Mapping[str, Mapping[str, str]]) -> Words:
+        """These words under more tables; of two with one name the new one counts."""
+        return Words(self.language, {**self._tables, **tables})
+
     def say(self, key: str, **values: object) -> str:
         """The sentence of a key, with values put in. Raises KeyError for an unknown key."""
         table, name = key.split(".", 1)

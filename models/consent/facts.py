@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
 from models.schema.purposes import Purpose
 
+CLOCK_SKEW: Final = timedelta(minutes=5)
+"""How far two machines of one house may disagree about the time."""
+
 
 class Event(StrEnum):
-    """A person's act about one purpose."""
+    """An act about one purpose."""
 
     GRANT = "grant"
     REFUSAL = "refusal"
     WITHDRAWAL = "withdrawal"
+    GUARDIAN_CONSENT = "guardian_consent"
+    """A guardian's written consent for a minor (Policy P21)."""
 
 
-NEGATIVE = frozenset({Event.REFUSAL, Event.WITHDRAWAL})
+NEGATIVE: Final = frozenset({Event.REFUSAL, Event.WITHDRAWAL})
+POSITIVE: Final = frozenset({Event.GRANT, Event.GUARDIAN_CONSENT})
 
 
 class Source(StrEnum):
@@ -27,22 +34,32 @@ class Source(StrEnum):
     UPLOAD = "upload"
     """With the intent of an upload: the act of uploading."""
     EXPLICIT = "explicit"
-    """By `consent grant`, with evidence of its own."""
+    """By `consent grant` or a spoken statement, with evidence of its own."""
 
 
 class Uploader(StrEnum):
-    """Who hands in the recording (Policy P03)."""
+    """Who acts (Policy P03)."""
 
     SELF = "self"
     AUTHORISED = "authorised"
     """Another person, who holds the data subject's express authorisation."""
+    GUARDIAN = "guardian"
+    """The guardian of a minor (Policy P21)."""
 
 
 class EvidenceLevel(StrEnum):
     """How strong the evidence of a grant is."""
 
     DECLARED = "declared"
+    """The person's words, as the caller passed them on."""
     DOCUMENT = "document"
+    SPOKEN = "spoken"
+    """The person read a one-time statement aloud, and the voice is theirs."""
+
+    @property
+    def rank(self) -> int:
+        """Stronger evidence has the higher rank."""
+        return list(EvidenceLevel).index(self)
 
 
 class Fact(BaseModel):
@@ -61,6 +78,14 @@ class Fact(BaseModel):
     evidence_level: EvidenceLevel | None = None
     evidence_digest: str | None = None
     authorisation_digest: str | None = None
+    policy_version: str | None = None
+    """The version of the privacy policy that was agreed to; None where none was published."""
+    expires_at: datetime | None = None
+    """The person agreed until then; None: as long as the service is used (Policy P07)."""
+    recipient: str | None = None
+    """Random id of the recipient that a disclosure is agreed to; None: our own use."""
+    region: str | None = None
+    """The region abroad that data may go to with this disclosure (Policy P13)."""
 
 
 class Freeze(BaseModel):

@@ -23,7 +23,7 @@ from models.face.settings import FaceSettings
 from models.face.shots import ShotDetector
 from models.face.tracking import FaceTracker, TrackedFace
 from models.schema.errors import BadUsage
-from models.schema.face import FaceMeasurements, FaceSegment, MeasuredFace
+from models.schema.face import FaceMeasurements, FaceSegment, MeasuredFace, SeenPerson
 from models.schema.voice import Backend, Tensors
 
 _FRAME_SECONDS_MOST = 1.0
@@ -143,6 +143,19 @@ class FaceExtractor:
                 remedy="Exhaust `finish()` first.",
             )
         return self._measured
+
+    def people(self) -> list[SeenPerson]:
+        """The people that count, the main one first; nothing of them is part of `measured`."""
+        return [
+            SeenPerson(
+                seconds=person.counted_seconds,
+                portraits=_stacked(
+                    [sample.image for sample in person.portraits.samples()],
+                    self._settings.aligned_pixels,
+                ),
+            )
+            for person in self._people.counted()
+        ]
 
     def _measure(self) -> MeasuredFace:
         people = self._people.counted()

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from models.face.identity_threshold import identity_distance, threshold_of
 from models.face.settings import FaceSettings
 from models.schema.face import FaceMeasurements, MeasuredFace
+from models.schema.identification import settled
 from models.schema.purposes import NEEDS_FACE, Purpose
 from models.schema.verdict import Level, Verdict
 
@@ -20,17 +21,19 @@ def face_verdicts(
     settings: FaceSettings,
     *,
     earlier: Sequence[NDArray[np.float32]] = (),
+    settled_codes: Collection[str] = (),
 ) -> list[Verdict]:
     """Findings about one picture, the gravest first; empty where no purpose needs the face.
 
     `earlier` holds embeddings float32 (D,) of the same subject's earlier uploads, made by the same
-    identity backend (invariant 12): the caller selects them.
+    identity backend (invariant 12): the caller selects them. `settled_codes` are the doubts that a
+    reviewer has settled (invariant 11).
     """
     needed = sorted(purpose for purpose in purposes if purpose in NEEDS_FACE)
     if not needed:
         return []
     facts = measured.measurements
-    verdicts = _identity(measured, earlier)
+    verdicts = settled(_identity(measured, earlier), settled_codes)
     for purpose in needed:
         findings = _recording(facts, purpose, settings)
         verdicts += findings
@@ -38,7 +41,7 @@ def face_verdicts(
             verdict.level not in (Level.INSUFFICIENT, Level.IDENTIFY) for verdict in verdicts
         ):
             verdicts.append(_suffices(facts, purpose, better=bool(findings)))
-    order = (Level.IDENTIFY, Level.INSUFFICIENT, Level.GOOD, Level.ADVICE)
+    order = (Level.IDENTIFY, Level.SETTLED, Level.INSUFFICIENT, Level.GOOD, Level.ADVICE)
     return sorted(verdicts, key=lambda verdict: order.index(verdict.level))
 
 
@@ -50,8 +53,15 @@ def is_same_face(
     It is compared with their mean: one odd earlier upload neither lets another person in nor keeps
     the right one out.
     """
+    return distance_to_earlier(embedding, earlier) < threshold_of(backend).distance
+
+
+def distance_to_earlier(
+    embedding: NDArray[np.float32], earlier: Sequence[NDArray[np.float32]]
+) -> float:
+    """The distance of an embedding to the mean of `earlier` (not empty)."""
     mean = np.mean(np.stack(earlier), axis=0).astype(np.float32)
-    return identity_distance(embedding, mean) < threshold_of(backend).distance
+    return identity_distance(embedding, mean)
 
 
 def _identity(measured: MeasuredFace, earlier: Sequence[NDArray[np.float32]]) -> list[Verdict]:
@@ -90,6 +100,8 @@ def _identity(measured: MeasuredFace, earlier: Sequence[NDArray[np.float32]]) ->
                         "whose face it is, or upload it for the person it shows."
                     ),
                     chinese="这张脸与同一人以前上传的视频不符：请说明这是谁的脸，或以其本人名义上传。",
+                    measured=round(distance_to_earlier(embedding, comparable), 4),
+                    limit=threshold_of(backend).distance,
                 )
             )
     return verdicts

@@ -77,6 +77,18 @@ class FaceMeasurements(_Record):
 
 
 @dataclass(frozen=True)
+class SeenPerson:
+    """One person of a recording, for somebody who has to say who it is.
+
+    `seconds`: how long they count for; `portraits`: uint8 (P, 256, 256, 3) BGR, best first, P at
+    most 5; none of somebody who was seen only while the picture changed to another face.
+    """
+
+    seconds: float
+    portraits: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
 class MeasuredFace:
     """What the extractor hands to verdicts, profile and report after the last frame.
 

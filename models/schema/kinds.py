@@ -32,6 +32,8 @@ class Content(StrEnum):
     FEATURES = "features"
     MEASUREMENTS = "measurements"
     REPORT = "report"
+    EVIDENCE = "evidence"
+    """What shows that a person agreed. Kept as long as the consent it proves, read by people."""
 
 
 class Owner(StrEnum):
@@ -71,6 +73,8 @@ class Role(StrEnum):
     PERSON = "person"
     """The data subject's own access (Policy P16): report and export."""
     REVIEW = "review"
+    DISCLOSURE = "disclosure"
+    """Hands out what the person themselves may have, where a disclosure names it (Policy P08a)."""
     AUDITOR = "auditor"
     """Tries to open what was erased, and must fail."""
 
@@ -143,12 +147,26 @@ _DECLARED = (
         read_by=frozenset({Role.INGEST, Role.TRAINING, Role.PERSON}),
     ),
     Kind(
+        name="spoken_statement",
+        about="The recording in which a person reads their consent aloud, as it was handed in.",
+        content=Content.EVIDENCE,
+        media_type="application/octet-stream",
+        owner=Owner.SUBJECT,
+        comes_from=(),
+        purposes=_ALL,
+        expiry=Expiry.WITH_CONSENT,
+        erasure=Erasure.SHRED_AND_DELETE,
+        bytes_most=FEATURE_BYTES_MOST,
+        written_by=frozenset({Role.INGEST}),
+        read_by=frozenset({Role.PERSON, Role.REVIEW}),
+    ),
+    Kind(
         name="voice_profile",
         about="The speaker embedding of one upload, with the backend that made it.",
         content=Content.FEATURES,
         media_type="application/vnd.safetensors",
         owner=Owner.SUBJECT,
-        comes_from=("quarantined_upload", "original"),
+        comes_from=("quarantined_upload", "original", "spoken_statement"),
         purposes=NEEDS_VOICE,
         expiry=Expiry.WITH_CONSENT,
         erasure=Erasure.SHRED_AND_DELETE,

@@ -22,6 +22,9 @@ class Retention(BaseModel):
     """Raw recordings at most, whatever needs them (Policy P25)."""
     identification_days: int = Field(default=7, gt=0)
     """What waits for somebody to say whose it is (invariant 11)."""
+    guardian_days: int = Field(default=15, gt=0)
+    """A flagged minor's data waits this long, stopped, for a guardian to be reached, then it is
+    erased ("soon", Policy P21; the number is the house's)."""
     request_days: int = Field(default=30, gt=0)
     """Requests are answered within this (Policy P19)."""
 

@@ -20,6 +20,8 @@ class Level(StrEnum):
     """Does not suffice for the purpose."""
     IDENTIFY = "identify"
     """A person must first say whose voice or face this is (invariant 11)."""
+    SETTLED = "settled"
+    """A reviewer has said whose voice or face this is."""
 
 
 class Verdict(BaseModel):
@@ -34,3 +36,7 @@ class Verdict(BaseModel):
     english: str
     """A whole sentence: what was found, and what to record better."""
     chinese: str
+    measured: float | None = None
+    """What was compared with `limit`, where the finding is a comparison: the similarity of two
+    voices, or the distance of two faces."""
+    limit: float | None = None

@@ -96,8 +96,12 @@ class MeasuredVoice:
     `plots`: `waveform` float32 (2, B) minimum and maximum per bin, `log_mel` uint8 (80, B),
     `f0_hz` float32 (B,) with 0 where unvoiced, `bin_seconds` float64 (1,), all with B at most
     2,400 bins over the whole recording.
+    `utterance_speakers`: whose each segment is, in the order of the segments; 0 the main voice,
+    None where several are heard in it or where it cannot be told. `measurements.utterances` are
+    those of the main voice alone.
     """
 
     measurements: VoiceMeasurements
     embedding: NDArray[np.float32] | None
     plots: Tensors = field(default_factory=dict)
+    utterance_speakers: tuple[int | None, ...] = ()

@@ -299,7 +299,11 @@ class VoiceExtractor:
                 SpeechInterval(start_seconds=begin + start, end_seconds=begin + end)
                 for start, end in self._intervals.merged()
             ),
-            utterances=tuple(self._utterances),
+            utterances=tuple(
+                utterance
+                for utterance, speaker in zip(self._utterances, speakers.of_stretch, strict=False)
+                if speaker == 0
+            ),
             loudness=loudness,
             clipped_fraction=self._clipping.fraction,
             signal_to_noise_db=signal_to_noise_db(self._spectra),
@@ -310,7 +314,9 @@ class VoiceExtractor:
             second_speaker_seconds=speech_seconds * (1.0 - speakers.first_share),
             language=self._language,
         )
-        return MeasuredVoice(measurements, speakers.embedding, self._plots.tensors())
+        return MeasuredVoice(
+            measurements, speakers.embedding, self._plots.tensors(), speakers.of_stretch
+        )
 
     @property
     def backends(self) -> dict[str, Backend]:

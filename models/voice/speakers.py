@@ -37,11 +37,14 @@ class Speakers:
 
     `count` is 0 without windows. `first_share` is the share of windows of the voice that has most
     of them, `embedding` that voice's mean, float32 (D,) with L2 norm 1, None without windows.
+    `of_stretch` says for each stretch of speech which voice speaks in it, 0 the one that has most
+    windows; None where several do, or where a recording of several voices tells nothing of it.
     """
 
     count: int
     first_share: float
     embedding: NDArray[np.float32] | None
+    of_stretch: tuple[int | None, ...] = ()
 
 
 class SpeakerWindows:
@@ -54,16 +57,23 @@ class SpeakerWindows:
         self._rows: list[NDArray[np.float32]] = []
         self._skipped = 0
         self._pending: list[NDArray[np.float32]] = []
+        self._stretches = 0
+        self._stretch_of: list[int] = []
+        """The stretch of each row, then of each pending window."""
 
     def add(self, speech: Samples) -> None:
         """Takes the next stretch of speech, (n,) at 16 kHz without its pauses."""
+        stretch = self._stretches
+        self._stretches += 1
         if len(speech) < RATE_HZ // 100:
             return
         step = min(self._step_seconds, WINDOW_SECONDS)
         stride = round(self._step_seconds / step)
         found = self._encoder.windows(speech, step)
         first = -self._skipped % stride
-        self._pending.extend(found[first::stride])
+        chosen = found[first::stride]
+        self._pending.extend(chosen)
+        self._stretch_of += [stretch] * len(chosen)
         self._skipped = (self._skipped + len(found)) % stride
         if len(self._pending) >= _BATCH:
             self._embed()
@@ -73,18 +83,31 @@ class SpeakerWindows:
             self._rows.extend(self._encoder.embed(np.stack(self._pending)))
             self._pending = []
         while len(self._rows) > self._most:
-            self._rows = self._rows[::2]
+            self._rows, self._stretch_of = self._rows[::2], self._stretch_of[::2]
             self._step_seconds *= 2
 
     def separate(self, *, thresholds: SpeakerThresholds, least_windows: int) -> Speakers:
         """The voices among all windows; see `label_voices`."""
         self._embed()
         if not self._rows:
-            return Speakers(0, 1.0, None)
+            return Speakers(0, 1.0, None, (0,) * self._stretches)
         windows = np.stack(self._rows)
         labels = label_voices(windows, thresholds=thresholds, least_windows=least_windows)
         first = labels == 0
-        return Speakers(int(labels.max()) + 1, float(first.mean()), mean_embedding(windows[first]))
+        return Speakers(
+            int(labels.max()) + 1,
+            float(first.mean()),
+            mean_embedding(windows[first]),
+            self._of_stretches(labels),
+        )
+
+    def _of_stretches(self, labels: NDArray[np.int64]) -> tuple[int | None, ...]:
+        if not labels.any():
+            return (0,) * self._stretches
+        heard: list[set[int]] = [set() for _ in range(self._stretches)]
+        for stretch, label in zip(self._stretch_of, labels.tolist(), strict=True):
+            heard[stretch].add(label)
+        return tuple(next(iter(voices)) if len(voices) == 1 else None for voices in heard)
 
 
 def label_voices(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.schema.identification import settled
 from models.schema.purposes import NEEDS_VOICE, Purpose
 from models.schema.verdict import Level, Verdict
 from models.schema.voice import MeasuredVoice, VoiceMeasurements
@@ -23,12 +24,14 @@ def voice_verdicts(
     settings: VoiceSettings,
     *,
     earlier: Sequence[NDArray[np.float32]] = (),
+    settled_codes: Collection[str] = (),
 ) -> list[Verdict]:
     """Findings about the voice, the gravest first.
 
     `earlier`: embeddings (D,) of the subject's earlier uploads by the same backend as
     `measured.embedding` (invariant 12); a different length raises ValueError. Several speakers,
-    or a voice that differs from the earlier ones, must be identified first (invariant 11).
+    or a voice that differs from the earlier ones, must be identified first (invariant 11), unless
+    a reviewer has settled that doubt: then its code is in `settled_codes`.
     """
     wanted = [purpose for purpose in Purpose if purpose in set(purposes) & NEEDS_VOICE]
     if not wanted:
@@ -38,14 +41,14 @@ def voice_verdicts(
     if silent:
         return silent
     verdicts = [
-        *_identity(measured, settings, earlier),
+        *settled(_identity(measured, settings, earlier), settled_codes),
         *_length(numbers, wanted, settings),
         *_clipping(numbers, settings),
         *_noise(numbers, settings),
         *_bandwidth(numbers, settings),
         *_loudness(numbers, settings),
     ]
-    order = [Level.IDENTIFY, Level.INSUFFICIENT, Level.ADVICE, Level.GOOD]
+    order = [Level.IDENTIFY, Level.SETTLED, Level.INSUFFICIENT, Level.ADVICE, Level.GOOD]
     return sorted(verdicts, key=lambda verdict: order.index(verdict.level))
 
 
@@ -53,6 +56,11 @@ def _verdict(
     code: str, level: Level, english: str, chinese: str, purpose: Purpose | None = None
 ) -> Verdict:
     return Verdict(code=code, level=level, purpose=purpose, english=english, chinese=chinese)
+
+
+def _main_speech_seconds(numbers: VoiceMeasurements) -> float:
+    """Speech of the main voice: only that is kept, so only that can suffice."""
+    return max(0.0, numbers.speech_seconds - numbers.second_speaker_seconds)
 
 
 def _silence(numbers: VoiceMeasurements, wanted: Sequence[Purpose]) -> list[Verdict]:
@@ -110,7 +118,7 @@ def _identity(
                     "this is, or upload it for the person it belongs to.",
                     f"这个声音与此人以前上传的声音不同（相似度{likeness:.2f}，至少需要"
                     f"{threshold:.2f}）。请说明这是谁的声音，或以其本人的名义上传。",
-                )
+                ).model_copy(update={"measured": round(likeness, 4), "limit": threshold})
             )
     return found
 
@@ -122,7 +130,7 @@ def _several(count: int) -> str:
 def _length(
     numbers: VoiceMeasurements, wanted: Sequence[Purpose], settings: VoiceSettings
 ) -> list[Verdict]:
-    speech, needed = numbers.speech_seconds, settings.clone_speech_seconds
+    speech, needed = _main_speech_seconds(numbers), settings.clone_speech_seconds
     usable = bool(numbers.utterances)
     found = []
     for purpose in wanted:

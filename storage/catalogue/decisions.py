@@ -16,6 +16,8 @@ LEDGER_ENTRIES = Table(
     Column("payload_digest", String(64), nullable=False),
     Column("previous", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
+    # Keyed, so that whoever has only the database can add no entry.
+    Column("tag", String(64)),
 )
 """The chain: append-only, no personal data, kept after an erasure."""
 
@@ -39,6 +41,18 @@ LEDGER_TIP = Table(
 )
 """One row: the newest entry. Holding it keeps two writers in one chain."""
 
+CHECKPOINTS = Table(
+    "checkpoints",
+    METADATA,
+    Column("sequence", Integer, primary_key=True, autoincrement=False),
+    Column("hash", String(64), nullable=False),
+    Column("at", String(40), nullable=False),
+    Column("key", String(64), nullable=False),
+    Column("previous", Integer, nullable=False),
+    Column("signature", String(128), nullable=False),
+)
+"""Signed statements of how far the chain had come, and what its hash was there."""
+
 ACCESS_LOG = Table(
     "access_log",
     METADATA,
@@ -51,5 +65,9 @@ ACCESS_LOG = Table(
     Column("operation", String(16), nullable=False),
     Column("purposes", String(120), nullable=False),
     Column("reference", String(64), nullable=False),
+    Column("object_count", Integer),
+    # Ledger sequence of the entry that holds this one's Merkle root; None until it is anchored.
+    Column("anchor", Integer, index=True),
 )
-"""Who read what and why: one durable entry per opened object, before its first byte."""
+"""Who read what and why: one durable entry per opened object, before its first byte; for a
+training, one that names the snapshot it read. Random ids only, so it outlives an erasure."""

@@ -246,6 +246,16 @@ def object_by_id(connection: Connection, object_id: str) -> StoredRow | None:
     return _stored(row._mapping) if row else None
 
 
+def parents_of(connection: Connection, object_id: str) -> tuple[str, ...]:
+    """The objects that this one was made of, tombstones included."""
+    rows = connection.execute(
+        select(OBJECT_PARENTS.c.parent_id)
+        .where(OBJECT_PARENTS.c.object_id == object_id)
+        .order_by(OBJECT_PARENTS.c.parent_id)
+    )
+    return tuple(rows.scalars())
+
+
 def objects_of_upload(
     connection: Connection, upload_id: str, *, kind: str | None = None
 ) -> list[StoredRow]:
@@ -268,6 +278,16 @@ def objects_of_subject(connection: Connection, subject_id: str, *, kind: str) ->
             OBJECTS.c.kind == kind,
             OBJECTS.c.state == ObjectState.STORED.value,
         )
+        .order_by(OBJECTS.c.created_at, OBJECTS.c.id)
+    )
+    return [_stored(row._mapping) for row in rows]
+
+
+def all_objects_of_subject(connection: Connection, subject_id: str) -> list[StoredRow]:
+    """Everything stored of a subject, whatever its kind, oldest first."""
+    rows = connection.execute(
+        select(OBJECTS)
+        .where(OBJECTS.c.subject_id == subject_id, OBJECTS.c.state == ObjectState.STORED.value)
         .order_by(OBJECTS.c.created_at, OBJECTS.c.id)
     )
     return [_stored(row._mapping) for row in rows]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -46,6 +47,12 @@ def subject_by_pseudonym(connection: Connection, pseudonym: str) -> Subject | No
 def subject_by_id(connection: Connection, subject_id: str) -> Subject | None:
     """The subject with this random id."""
     return _subject(connection, SUBJECTS.c.id == subject_id)
+
+
+def all_subjects(connection: Connection) -> Iterator[Subject]:
+    """Every subject, in no order."""
+    for row in connection.execute(select(SUBJECTS.c.id, SUBJECTS.c.account_id, SUBJECTS.c.region)):
+        yield Subject(**row._mapping)
 
 
 def add_subject(

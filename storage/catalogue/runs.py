@@ -107,6 +107,16 @@ def open_run_of(connection: Connection, upload_id: str) -> RunRow | None:
     return _run(row._mapping) if row else None
 
 
+def open_runs_of_subject(connection: Connection, subject_id: str) -> list[RunRow]:
+    """The open runs on a subject's uploads, oldest first."""
+    rows = connection.execute(
+        select(RUNS)
+        .where(RUNS.c.subject_id == subject_id, RUNS.c.state == RunState.OPEN.value)
+        .order_by(RUNS.c.created_at)
+    )
+    return [_run(row._mapping) for row in rows]
+
+
 def was_begun(connection: Connection, upload_id: str) -> bool:
     """True when any run was ever begun on an upload."""
     return (

@@ -5,6 +5,7 @@ One house is filled once; the tests look at it from different sides.
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from safetensors import safe_open
 
 from tests.flows.conftest import House, Said
 
@@ -165,3 +167,25 @@ def test_the_same_file_again_is_a_duplicate_for_the_same_person_only(filled: Fil
     (upload,) = again.fields["uploads"]
     assert (again.code, upload["state"]) == (0, "duplicate")
     assert upload["duplicate_of"] == filled.heard.fields["uploads"][0]["upload"]
+
+
+def test_the_person_gets_everything_back_and_can_read_it_without_our_software(
+    filled: Filled, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    said = filled.house.run(
+        *("export", "--subject", SUBJECT, "--authenticated-by", "card", "--out", str(out))
+    )
+    assert (said.code, said.fields["not_given"]) == (0, [])
+    of_kind = {file["kind"]: out / file["file"] for file in said.fields["files"]}
+    assert of_kind["original"].suffix == ".mp4"
+    assert of_kind["original"].read_bytes() == filled.video.read_bytes()
+    with safe_open(of_kind["voice_segment"], framework="numpy") as file:
+        assert file.get_tensor("log_mel").shape[0] == 80
+        assert "transcript" in json.loads(file.metadata()["record"])["utterance"]
+    with safe_open(of_kind["face_segment"], framework="numpy") as file:
+        assert file.get_tensor("aligned").shape[1:] == (256, 256, 3)
+    assert "future for our country" in of_kind["report"].read_text("utf-8")
+    assert FILE_NAME in (out / "index.html").read_text("utf-8")
+    assert EVIDENCE in {file.read_text("utf-8") for file in (out / "documents").iterdir()}
+    assert "Anna" not in " ".join(file["file"] for file in said.fields["files"])

@@ -21,7 +21,8 @@ from models.schema.retention import Retention
 from storage.assembly import Storage, StorageAddresses
 from storage.catalogue.uploads import Upload, UploadState
 from storage.clock import utc_now
-from storage.consents import Evidence, Grant
+from storage.consents import Grant
+from storage.evidence import Evidence
 from storage.uploads import Conclusion, Declaration
 
 VOICE = frozenset({Purpose.VOICE_CLONING})
@@ -280,10 +281,13 @@ def admitted(storage: Storage, received: ReceivedFactory) -> AdmittedFactory:
 
 
 @pytest.fixture
-def at_once() -> Callable[[list[Callable[[], Any]]], list[Any]]:
-    """Runs each work in a process of its own, all started together; returns what they return."""
+def at_once() -> Callable[..., list[Any]]:
+    """Runs each work in a process of its own, all started together; returns what they return.
 
-    def run(works: list[Callable[[], Any]]) -> list[Any]:
+    Waits for each of them at most `seconds`.
+    """
+
+    def run(works: list[Callable[[], Any]], *, seconds: float = 60) -> list[Any]:
         context = multiprocessing.get_context("fork")
         start = context.Barrier(len(works))
         ends, processes = [], []
@@ -294,7 +298,7 @@ def at_once() -> Callable[[list[Callable[[], Any]]], list[Any]]:
             theirs.close()
             ends.append(ours)
             processes.append(process)
-        answers = [end.recv() if end.poll(60) else (False, "no answer") for end in ends]
+        answers = [end.recv() if end.poll(seconds) else (False, "no answer") for end in ends]
         for process in processes:
             process.join(5)
         failed = [answer for done, answer in answers if not done]

@@ -9,11 +9,12 @@ import pytest
 from sqlalchemy import select
 
 from models.consent.facts import Event, EvidenceLevel, Source, Uploader
+from models.consent.policies import BASELINE
 from models.schema.errors import BadInput, BadUsage, LikenessError, LimitExceeded, NotFound
 from models.schema.purposes import Purpose
 from storage.assembly import Storage
 from storage.catalogue.people import ACCOUNTS, SUBJECTS
-from storage.consents import EVIDENCE_BYTES_MOST
+from storage.evidence import EVIDENCE_BYTES_MOST
 from tests.storage.conftest import (
     AdmittedFactory,
     DeclareFactory,
@@ -89,6 +90,10 @@ def test_a_grant_records_who_acted_when_on_what_evidence(
         "evidence_level": EvidenceLevel.DOCUMENT,
         "evidence_digest": given.evidence.digest,
         "authorisation_digest": given.authorisation.digest,
+        "policy_version": BASELINE,
+        "expires_at": None,
+        "recipient": None,
+        "region": None,
     }
 
 
@@ -250,7 +255,7 @@ def test_withdrawing_twice_is_recorded_twice_and_stays_withdrawn(
     storage.consents.withdraw("s-1", VOICE)
     storage.consents.withdraw("s-1", VOICE)
     assert _allowed(storage) == set()
-    assert list(storage.ledger.verify()) == []
+    assert list(storage.verification.findings()) == []
 
 
 # --- after a withdrawal -----------------------------------------------------------------------

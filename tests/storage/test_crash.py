@@ -93,7 +93,7 @@ def _assert_whole(addresses: StorageAddresses, home: Path, step: int) -> None:
     listed = {entry.key for entry in storage.store.list_keys()}
     assert listed == stored, f"step {step}"
     assert not any((home / "objects" / "writing").iterdir()), f"step {step}"
-    assert not list(storage.ledger.verify()), f"step {step}"
+    assert not list(storage.verification.findings()), f"step {step}"
     for file in home.rglob("*"):
         if file.is_file():
             assert SECRET not in file.read_bytes(), f"step {step}: {file.name}"

@@ -367,4 +367,4 @@ def test_the_door_is_shut_while_the_catalogue_is_older_than_the_key_store(
     assert repairs.freezes_restored == 1
     with pytest.raises(ConsentRefused), old.door.open(object_id, _use()):
         pass
-    assert not list(old.ledger.verify())
+    assert not list(old.verification.findings())

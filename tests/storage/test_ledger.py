@@ -8,19 +8,22 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from models.consent.facts import Event, Source
 from models.schema.purposes import Purpose
 from storage.assembly import Storage, StorageAddresses
 from storage.catalogue.decisions import LEDGER_ENTRIES, LEDGER_PAYLOADS, LEDGER_TIP
-from storage.ledger import RESTORED, Finding, canonical
+from storage.chain import RESTORED, canonical, entry_hash, hash_of_columns, payload_digest
+from storage.ledger_verification import Finding
 from tests.storage.conftest import GrantFactory
 
 VOICE = frozenset({Purpose.VOICE_CLONING})
 ENTRIES = 6
 PERSON = "p" * 32
-Tamper = Callable[[Connection], None]
+Tamper = Callable[[Connection], object]
 
 
 @pytest.fixture
@@ -37,7 +40,7 @@ def _append(storage: Storage, event: str, payload: dict[str, Any]) -> int:
 
 
 def _findings(storage: Storage) -> set[tuple[int, str]]:
-    return {(finding.sequence, finding.code) for finding in storage.ledger.verify()}
+    return {(finding.sequence, finding.code) for finding in storage.verification.findings()}
 
 
 def _tampered(storage: Storage, tamper: Tamper) -> set[tuple[int, str]]:
@@ -105,15 +108,21 @@ def test_an_append_that_is_rolled_back_leaves_nothing(filled: Storage) -> None:
 def test_the_chain_still_verifies_after_an_erasure_removed_payloads_and_salts(
     filled: Storage,
 ) -> None:
-    def erase(connection: Connection) -> None:
-        connection.execute(delete(LEDGER_PAYLOADS).where(LEDGER_PAYLOADS.c.sequence.in_([2, 6])))
-
-    assert _tampered(filled, erase) == set()
+    with filled.catalogue.writing() as writing:
+        filled.ledger.append(writing, "event", {}, subject_id="q" * 32, sealed=b"sealed")
+        assert filled.ledger.erase_payloads(writing, PERSON) == ENTRIES
+        assert filled.ledger.erase_payloads(writing, PERSON) == 0
     with filled.catalogue.reading() as connection:
         assert filled.ledger.sealed_part(connection, 2) is None
-        assert filled.ledger.sealed_part(connection, 3) == b"sealed"
-    assert _append(filled, "event", {}) == ENTRIES + 1
+        assert filled.ledger.sealed_part(connection, ENTRIES + 1) == b"sealed"
     assert _findings(filled) == set()
+
+
+def test_a_payload_that_is_gone_without_an_erasure_is_found(filled: Storage) -> None:
+    def remove(connection: Connection) -> None:
+        connection.execute(delete(LEDGER_PAYLOADS).where(LEDGER_PAYLOADS.c.sequence.in_([2, 6])))
+
+    assert _tampered(filled, remove) == {(2, "payload_missing"), (6, "payload_missing")}
 
 
 def test_what_an_erasure_leaves_of_an_entry_does_not_tell_what_it_said(storage: Storage) -> None:
@@ -131,6 +140,20 @@ def test_what_an_erasure_leaves_of_an_entry_does_not_tell_what_it_said(storage: 
 
 def test_equal_payloads_are_equal_text_whatever_the_order_of_their_keys() -> None:
     assert canonical({"b": 1, "a": ["x", "声"]}) == '{"a":["x","声"],"b":1}'
+
+
+@given(st.integers(0, 2**40), *[st.text(max_size=20)] * 4)
+def test_an_entry_has_one_hash_whichever_way_it_is_computed(
+    sequence: int, at: str, event: str, digest: str, previous: str
+) -> None:
+    entry = {
+        "sequence": sequence,
+        "at": at,
+        "event": event,
+        "payload_digest": digest,
+        "previous": previous,
+    }
+    assert hash_of_columns(sequence, at, event, digest, previous) == entry_hash(entry)
 
 
 # --- what is wrong, and where -----------------------------------------------------------------
@@ -196,13 +219,16 @@ def test_a_removed_entry_is_found_missing(filled: Storage, sequence: int) -> Non
     assert found == {(sequence, "missing"), (sequence + 1, "broken_link")}
 
 
-def test_removed_entries_are_each_named(filled: Storage) -> None:
+def test_removed_entries_that_follow_one_another_are_named_from_first_to_last(
+    filled: Storage,
+) -> None:
     def remove(connection: Connection) -> None:
         _remove(connection, 3)
         _remove(connection, 4)
 
     found = _tampered(filled, remove)
-    assert found == {(3, "missing"), (4, "missing"), (5, "broken_link")}
+    assert found == {(3, "missing"), (5, "broken_link")}
+    assert Finding(3, "missing", last=4) in list(filled.verification.findings())
 
 
 def test_removed_newest_entries_are_found_because_the_key_store_remembers(
@@ -236,7 +262,8 @@ def test_entries_that_changed_places_are_found_at_both(filled: Storage) -> None:
         _change_entry(connection, 3, **{**second, "sequence": 3})
 
     found = _tampered(filled, swap)
-    assert {(2, "changed"), (3, "changed"), (2, "broken_link")} <= found
+    assert {(2, "reordered"), (3, "reordered"), (2, "broken_link")} <= found
+    assert {place for place, _ in found} <= {2, 3, 4}
 
 
 def test_an_entry_that_is_forged_and_correctly_chained_is_found_by_the_next_link(
@@ -247,10 +274,10 @@ def test_an_entry_that_is_forged_and_correctly_chained_is_found_by_the_next_link
     def forge(connection: Connection) -> None:
         entry = _entry(connection, 3)
         entry["event"] = "grant"
-        del entry["hash"]
+        del entry["hash"], entry["tag"]
         _change_entry(connection, 3, event="grant", hash=_hash_of(entry))
 
-    assert _tampered(filled, forge) == {(4, "broken_link")}
+    assert _tampered(filled, forge) == {(4, "broken_link"), (3, "forged")}
 
 
 def test_a_chain_that_was_recomputed_to_its_end_is_found_by_the_key_store(
@@ -260,12 +287,34 @@ def test_a_chain_that_was_recomputed_to_its_end_is_found_by_the_key_store(
         previous = _entry(connection, 3)["previous"]
         for sequence in range(3, ENTRIES + 1):
             entry = {**_entry(connection, sequence), "event": "grant", "previous": previous}
-            del entry["hash"]
+            del entry["hash"], entry["tag"]
             previous = _hash_of(entry)
             _change_entry(connection, sequence, **entry, hash=previous)
         connection.execute(update(LEDGER_TIP).values(hash=previous))
 
-    assert _tampered(filled, recompute) == {(ENTRIES, "changed")}
+    forged = {(sequence, "forged") for sequence in range(3, ENTRIES + 1)}
+    assert _tampered(filled, recompute) == {(ENTRIES, "changed"), *forged}
+
+
+def test_a_correctly_chained_entry_behind_the_newest_is_found_because_it_has_no_tag_of_ours(
+    filled: Storage,
+) -> None:
+    """Whoever has only the catalogue can compute every hash, and nothing else."""
+
+    def append(connection: Connection) -> None:
+        entry = {**_entry(connection, ENTRIES), "sequence": ENTRIES + 1}
+        entry["previous"] = entry.pop("hash")
+        del entry["tag"]
+        salt = b"s" * 32
+        entry["payload_digest"] = payload_digest(salt, "{}", None)
+        digest = _hash_of(entry)
+        connection.execute(insert(LEDGER_ENTRIES).values(**entry, hash=digest, tag="f" * 64))
+        connection.execute(
+            insert(LEDGER_PAYLOADS).values(sequence=ENTRIES + 1, salt=salt, payload="{}")
+        )
+        connection.execute(update(LEDGER_TIP).values(sequence=ENTRIES + 1, hash=digest))
+
+    assert _tampered(filled, append) == {(ENTRIES + 1, "forged")}
 
 
 def test_a_replayed_entry_is_found(filled: Storage) -> None:
@@ -275,7 +324,11 @@ def test_a_replayed_entry_is_found(filled: Storage) -> None:
         connection.execute(update(LEDGER_TIP).values(sequence=ENTRIES + 1, hash=again["hash"]))
 
     found = _tampered(filled, replay)
-    assert found == {(ENTRIES + 1, "broken_link"), (ENTRIES + 1, "changed")}
+    assert found == {
+        (ENTRIES + 1, "broken_link"),
+        (ENTRIES + 1, "inserted"),
+        (ENTRIES + 1, "payload_missing"),
+    }
 
 
 @pytest.mark.parametrize("change", [{"sequence": 2}, {"hash": "f" * 64}])
@@ -330,7 +383,7 @@ def test_a_restored_ledger_goes_on_behind_what_it_lost_and_says_so(
     assert resumed == ENTRIES + 3
     assert _findings(old) == set()
     assert _append(old, "event", {}) == ENTRIES + 4
-    assert list(old.ledger.verify()) == []
+    assert list(old.verification.findings()) == []
     with old.catalogue.reading() as connection:
         entry, payload = _entry(connection, resumed), _payload(connection, resumed)
         count = connection.execute(select(func.count()).select_from(LEDGER_ENTRIES)).scalar()

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from alembic import context
 
-from storage.catalogue import decisions, freezes, objects, people, runs, uploads  # noqa: F401
+from storage.catalogue import (  # noqa: F401
+    challenges,
+    decisions,
+    disclosures,
+    freezes,
+    house,
+    objects,
+    people,
+    policies,
+    requests,
+    runs,
+    uploads,
+)
 from storage.catalogue.metadata import METADATA
 
 context.configure(

@@ -284,7 +284,9 @@ def _verdicts() -> tuple[Verdict, ...]:
 def _consent() -> tuple[ConsentLine, ...]:
     return (
         ConsentLine(Purpose.VOICE_CLONING, True, RECEIVED, "self", "declared"),
-        ConsentLine(Purpose.DIGITAL_HUMAN, True, RECEIVED, "self", "document"),
+        ConsentLine(
+            Purpose.DIGITAL_HUMAN, True, RECEIVED, "self", "document", policy_version="2025-11-11"
+        ),
         ConsentLine(
             Purpose.MODEL_IMPROVEMENT,
             False,

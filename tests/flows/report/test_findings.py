@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import pytest
 
 from flows.report.content import ReportContent
 from flows.report.findings import Standing, findings, headline
+from flows.report.page import render
 from flows.report.words import words_of
 from models.schema.purposes import Purpose
 from models.schema.verdict import Level, Verdict
@@ -26,6 +28,8 @@ def verdict(level: Level, purpose: Purpose | None, english: str = "So it is.") -
         ((Level.GOOD, Level.ADVICE), Standing.BETTER),
         ((Level.GOOD, Level.ADVICE, Level.INSUFFICIENT), Standing.INSUFFICIENT),
         ((Level.INSUFFICIENT, Level.IDENTIFY), Standing.WAITS),
+        ((Level.SETTLED, Level.GOOD), Standing.SUFFICES),
+        ((Level.SETTLED,), Standing.SETTLED),
     ],
 )
 def test_the_gravest_finding_decides(
@@ -83,3 +87,14 @@ def test_a_sentence_that_two_rooms_found_is_said_once(talking_head: Builder) -> 
     assert next(f for f in found if f.purpose is Purpose.VOICE_CLONING).advice == (
         "Record longer.",
     )
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_what_a_reviewer_decided_is_told_under_its_own_title(
+    talking_head: Builder, language: Literal["en", "zh"]
+) -> None:
+    decided = verdict(Level.SETTLED, None, "A reviewer decided.")
+    content = talking_head(verdicts=(decided,))
+    shared = findings(content, language)[0]
+    assert (len(shared.settled), shared.waits, shared.advice) == (1, (), ())
+    assert words_of(language).say("findings.settled") in render(content, language)

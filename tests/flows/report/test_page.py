@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import Any
 
@@ -152,9 +153,26 @@ def test_consent_says_what_when_by_whom_on_which_evidence_and_whether_it_holds(
     text = Page(render(talking_head(), "en")).text
     row = text[text.index("Digital human 25 November") :]
     assert row.startswith(
-        "Digital human 25 November 2026, 09:30 UTC the person themselves a document Yes"
+        "Digital human 25 November 2026, 09:30 UTC the person themselves a document 2025-11-11 Yes"
     )
     assert "No The person withdrew consent for this purpose." in row
+
+
+def test_a_guardian_for_a_time_and_a_spoken_statement_are_told_as_such(
+    talking_head: Builder,
+) -> None:
+    content = talking_head()
+    spoken = replace(
+        content.consent[1],
+        uploader="guardian",
+        evidence_level="spoken",
+        expires_at=datetime(2027, 1, 2, 3, 4, tzinfo=UTC),
+    )
+    content = replace(content, consent=(spoken,))
+    english = Page(render(content, "en")).text
+    assert "until 2 January 2027, 03:04 UTC the guardian a statement read aloud" in english
+    chinese = Page(render(content, "zh")).text
+    assert "监护人 本人朗读的声明 2025-11-11 有效" in chinese
 
 
 def test_the_page_says_how_long_things_are_kept_and_how_to_erase_them(

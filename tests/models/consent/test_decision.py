@@ -8,12 +8,13 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.consent.decision import Decision, Question, decide, valid_grants
+from models.consent.decision import Decision, Question, Record, decide, valid_grants
 from models.consent.facts import NEGATIVE, Event, Fact, Freeze, Source
 from models.schema.purposes import Purpose
 
 LAW = settings(deadline=None, max_examples=60)
 DAY_ONE = datetime(2026, 1, 1, tzinfo=UTC)
+LATER = DAY_ONE + timedelta(days=400)
 VOICE = Purpose.VOICE_CLONING
 HUMAN = Purpose.DIGITAL_HUMAN
 
@@ -46,7 +47,15 @@ def _grant(sequence: int, evidence: str, **details: object) -> Fact:
 
 
 def _ask(facts: Sequence[Fact], *freezes: Freeze, purpose: Purpose = VOICE) -> Decision:
-    return decide(facts, freezes, Question(purpose))
+    return decide(Record(facts, freezes), _question(purpose))
+
+
+def _question(
+    purpose: Purpose = VOICE,
+    upload_purposes: frozenset[Purpose] | None = None,
+    basis: int | None = None,
+) -> Question:
+    return Question(purpose, LATER, upload_purposes, basis)
 
 
 def _codes(decision: Decision) -> set[str]:
@@ -57,7 +66,7 @@ def _codes(decision: Decision) -> set[str]:
 _acts = st.builds(
     _act,
     st.just(0),
-    st.sampled_from(Event),
+    st.sampled_from([Event.GRANT, Event.REFUSAL, Event.WITHDRAWAL]),
     purpose=st.sampled_from(Purpose),
     day=st.integers(0, 6),
     source=st.sampled_from(Source),
@@ -80,7 +89,7 @@ freezes = st.lists(
     max_size=2,
 )
 questions = st.builds(
-    Question,
+    _question,
     purpose=st.sampled_from(Purpose),
     upload_purposes=st.none() | st.frozensets(st.sampled_from(Purpose)),
     basis=st.none() | st.integers(0, 10),
@@ -93,7 +102,7 @@ negatives = st.sampled_from(sorted(NEGATIVE))
 def test_a_person_who_never_said_anything_has_allowed_nothing(
     stops: list[Freeze], question: Question
 ) -> None:
-    decision = decide([], stops, question)
+    decision = decide(Record([], stops), question)
     assert not decision.allowed
     assert "never_granted" in _codes(decision)
 
@@ -103,7 +112,7 @@ def test_a_person_who_never_said_anything_has_allowed_nothing(
 def test_yes_rests_on_one_valid_grant_and_no_says_why_in_both_languages(
     facts: list[Fact], stops: list[Freeze], question: Question
 ) -> None:
-    decision = decide(facts, stops, question)
+    decision = decide(Record(facts, stops), question)
     if decision.allowed:
         assert decision.reasons == ()
         (rests_on,) = (fact for fact in facts if fact.sequence == decision.basis)
@@ -193,7 +202,7 @@ def test_what_rests_on_a_grant_from_before_stays_refused_whatever_is_granted_lat
     negative = _act(len(facts) + 1, event, day=3)
     facts = [*facts, negative, *_numbered(later, start=negative.sequence + 1)]
     basis = data.draw(st.integers(0, negative.sequence))
-    assert not decide(facts, [], Question(VOICE, basis=basis)).allowed
+    assert not decide(Record(facts), _question(VOICE, basis=basis)).allowed
 
 
 @LAW
@@ -210,10 +219,10 @@ def test_adding_a_refusal_or_withdrawal_never_turns_a_no_into_a_yes(
     spread = [fact.model_copy(update={"sequence": fact.sequence * 2}) for fact in facts]
     stops = [stop.model_copy(update={"sequence": stop.sequence * 2}) for stop in stops]
     basis = None if question.basis is None else question.basis * 2
-    question = Question(question.purpose, question.upload_purposes, basis)
+    question = _question(question.purpose, question.upload_purposes, basis)
     added = act.model_copy(update={"event": event, "sequence": place * 2 + 1})
-    if decide([*spread, added], stops, question).allowed:
-        assert decide(spread, stops, question).allowed
+    if decide(Record([*spread, added], stops), question).allowed:
+        assert decide(Record(spread, stops), question).allowed
 
 
 @LAW
@@ -221,15 +230,15 @@ def test_adding_a_refusal_or_withdrawal_never_turns_a_no_into_a_yes(
 def test_adding_a_freeze_never_turns_a_no_into_a_yes(
     facts: list[Fact], stops: list[Freeze], question: Question, added: list[Freeze]
 ) -> None:
-    if decide(facts, [*stops, *added], question).allowed:
-        assert decide(facts, stops, question).allowed
+    if decide(Record(facts, [*stops, *added]), question).allowed:
+        assert decide(Record(facts, stops), question).allowed
 
 
 @LAW
 @given(histories, questions)
 def test_a_freeze_of_everything_stops_everything(facts: list[Fact], question: Question) -> None:
     stop = Freeze(sequence=1, purpose=None, cause="hold")
-    assert "frozen" in _codes(decide(facts, [stop], question))
+    assert "frozen" in _codes(decide(Record(facts, [stop]), question))
 
 
 @LAW
@@ -239,9 +248,9 @@ def test_the_order_in_which_facts_are_handed_over_does_not_matter(
 ) -> None:
     facts = _numbered([act.model_copy(update={"purpose": VOICE}) for act in acts])
     shuffled = data.draw(st.permutations(facts))
-    question = Question(VOICE, basis=basis)
+    question = _question(VOICE, basis=basis)
     assert valid_grants(shuffled, VOICE) == valid_grants(facts, VOICE)
-    assert decide(shuffled, stops, question) == decide(facts, stops, question)
+    assert decide(Record(shuffled, stops), question) == decide(Record(facts, stops), question)
 
 
 @LAW
@@ -285,15 +294,15 @@ def test_the_newest_valid_grant_is_what_a_new_use_rests_on(
 
 def test_a_recording_is_used_only_for_what_it_was_uploaded_for() -> None:
     facts = [_grant(1, "a"), _grant(2, "a", purpose=HUMAN)]
-    question = Question(HUMAN, upload_purposes=frozenset({VOICE}), basis=2)
-    assert _codes(decide(facts, [], question)) == {"purpose_not_in_upload"}
+    question = _question(HUMAN, upload_purposes=frozenset({VOICE}), basis=2)
+    assert _codes(decide(Record(facts), question)) == {"purpose_not_in_upload"}
 
 
 def test_a_refusal_carries_every_reason_that_applies() -> None:
     facts = [_grant(1, "a"), _act(2, Event.WITHDRAWAL)]
     stop = Freeze(sequence=2, purpose=VOICE, cause="withdrawal")
-    question = Question(VOICE, upload_purposes=frozenset({HUMAN}), basis=1)
-    assert _codes(decide(facts, [stop], question)) == {
+    question = _question(VOICE, upload_purposes=frozenset({HUMAN}), basis=1)
+    assert _codes(decide(Record(facts, [stop]), question)) == {
         "purpose_not_in_upload",
         "withdrawn",
         "frozen",
@@ -304,7 +313,7 @@ def test_the_freeze_of_a_withdrawal_covers_what_is_older_and_not_what_was_grante
     facts = [_grant(1, "a"), _act(2, Event.WITHDRAWAL), _grant(3, "b")]
     stop = Freeze(sequence=2, purpose=VOICE, cause="withdrawal")
     assert _ask(facts, stop).basis == 3
-    old = decide(facts, [stop], Question(VOICE, basis=1))
+    old = decide(Record(facts, [stop]), _question(VOICE, basis=1))
     assert _codes(old) == {"basis_outdated", "frozen"}
 
 

@@ -128,3 +128,16 @@ def test_every_verdict_is_a_sentence_in_both_languages() -> None:
         assert verdict.english.endswith(".")
         assert verdict.chinese.endswith("。")
     assert faults[0].level is Level.IDENTIFY
+
+
+def test_a_recording_suffices_once_a_reviewer_said_who_is_who() -> None:
+    two = MeasuredFace(
+        _GOOD.model_copy(update={"faces": 2, "second_face_seconds": 9.0}), _vector(0.0), _NOBODY
+    )
+    found = face_verdicts(
+        two, (Purpose.DIGITAL_HUMAN,), FaceSettings(), settled_codes={"several_faces"}
+    )
+    assert [(v.code, v.level) for v in found] == [
+        ("several_faces", Level.SETTLED),
+        ("face_suffices", Level.GOOD),
+    ]

@@ -53,7 +53,9 @@ def test_kinds_cannot_be_added_or_changed_while_running() -> None:
 
 
 @every_kind
-def test_a_kind_comes_only_from_declared_kinds_and_in_the_end_from_an_upload(kind: Kind) -> None:
+def test_a_kind_comes_only_from_declared_kinds_and_in_the_end_from_what_a_person_hands_in(
+    kind: Kind,
+) -> None:
     assert set(kind.comes_from) <= set(KINDS)
     seen: set[str] = set()
     open_ends = [kind.name]
@@ -63,7 +65,13 @@ def test_a_kind_comes_only_from_declared_kinds_and_in_the_end_from_an_upload(kin
             seen.add(name)
             open_ends.extend(KINDS[name].comes_from)
     assert kind.name not in kind.comes_from
-    assert "quarantined_upload" in seen
+    assert seen & {"quarantined_upload", "spoken_statement"}
+
+
+@every_kind
+def test_evidence_of_consent_is_read_by_people_alone(kind: Kind) -> None:
+    if kind.content is Content.EVIDENCE:
+        assert kind.read_by == {Role.PERSON, Role.REVIEW}
 
 
 @every_kind

@@ -122,3 +122,22 @@ def test_a_conversation_in_short_turns_has_two_voices(recording: Recording, extr
         for part in (one[first : first + turn], two[first : first + turn])
     ]
     assert extract(np.concatenate(turns), 16_000)[1].measurements.speakers == 2
+
+
+def test_each_stretch_of_speech_is_known_by_whose_it_is() -> None:
+    def said(*angles: float) -> Samples:
+        return np.repeat(np.array(angles, np.float32), 16_000)
+
+    windows = SpeakerWindows(_CountingEncoder(), step_seconds=1.0, most_windows=100)
+    for stretch in ([0.0] * 6, [1.5] * 5, [0.0, 1.5, 0.0], [0.0] * 4):
+        windows.add(said(*stretch))
+    heard = windows.separate(thresholds=THRESHOLDS, least_windows=4)
+    assert (heard.count, heard.of_stretch) == (2, (0, 1, None, 0))
+
+
+def test_thinned_windows_stay_with_their_stretches() -> None:
+    windows = SpeakerWindows(_CountingEncoder(), step_seconds=1.0, most_windows=20)
+    for turn in range(12):
+        windows.add(np.full(6 * 16_000, 1.5 * (turn % 2), np.float32))
+    heard = windows.separate(thresholds=THRESHOLDS, least_windows=2)
+    assert heard.of_stretch == tuple(turn % 2 for turn in range(12))

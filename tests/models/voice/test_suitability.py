@@ -123,3 +123,27 @@ def test_the_gravest_finding_comes_first() -> None:
 
 def test_without_a_voice_purpose_there_are_no_findings() -> None:
     assert _verdicts(()) == {}
+
+
+def test_a_doubt_that_a_reviewer_settled_is_told_and_does_not_make_it_wait() -> None:
+    two = VoiceMeasurements(**{**GOOD, "speakers": 2, "second_speaker_seconds": 9.0})
+    stranger = np.array([0, 1, 0], np.float32)
+    found = {
+        verdict.code: verdict
+        for verdict in voice_verdicts(
+            MeasuredVoice(two, EMBEDDING),
+            (Purpose.VOICE_CLONING,),
+            VoiceSettings(),
+            earlier=[stranger],
+            settled_codes={"several_speakers"},
+        )
+    }
+    assert found["several_speakers"].level is Level.SETTLED
+    assert "reviewer decided" in found["several_speakers"].english
+    assert found["voice_mismatch"].level is Level.IDENTIFY
+    assert (found["voice_mismatch"].measured, found["voice_mismatch"].limit) == (0.0, 0.75)
+
+
+def test_only_the_main_voice_counts_towards_what_a_clone_needs() -> None:
+    found = _verdicts(speech_seconds=45.0, speakers=2, second_speaker_seconds=20.0)
+    assert "5.0 s are missing" in found["speech_too_short"].english

@@ -1,0 +1,1 @@
+"""Whose voice, whose face: what a reviewer is told, may look at, and decides (invariant 11)."""

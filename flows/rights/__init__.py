@@ -1,0 +1,1 @@
+"""What a person may ask for: reading everything that is held about them (Policy P16)."""

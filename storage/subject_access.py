@@ -1,0 +1,181 @@
+"""Everything that is on record about one person, for the person themselves (Policy P16, P28).
+
+One look in one transaction, so that what is told fits together. Objects are named here and opened
+at the door; the decrypted evidence of what somebody agreed to is read one entry at a time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from models.consent.ages import AgeStatement
+from models.consent.decision import Decision
+from models.consent.facts import Fact
+from models.consent.policies import PolicyVersion
+from models.schema.purposes import Purpose
+from storage.access_log import Access, accesses_to
+from storage.catalogue.decisions import LEDGER_ENTRIES, LEDGER_PAYLOADS
+from storage.catalogue.disclosures import Disclosure, disclosures_of
+from storage.catalogue.freezes import FreezeRow, Order, Scope, freezes_about, orders_about
+from storage.catalogue.objects import StoredRow, all_objects_of_subject
+from storage.catalogue.people import Subject
+from storage.catalogue.policies import all_policies
+from storage.catalogue.requests import Request, requests_of
+from storage.catalogue.uploads import Upload, uploads_of
+from storage.clock import Clock, utc_now
+from storage.consents import unframed
+from storage.database import Database
+from storage.gate import Gate
+from storage.ledger import Ledger
+from storage.records import statements_of
+from storage.requests import Handling, Requests
+from storage.subjects import Subjects
+from storage.uploads import Uploads
+from storage.vault import Vault
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One ledger entry about the person, as it was written."""
+
+    sequence: int
+    at: datetime
+    event: str
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Held:
+    """What is on record about a person at one moment; no biometrics."""
+
+    subject: Subject
+    at: datetime
+    decisions: Sequence[Decision]
+    facts: Sequence[Fact]
+    entries: Sequence[Entry]
+    ages: Sequence[AgeStatement]
+    policies: Sequence[PolicyVersion]
+    uploads: Sequence[Upload]
+    objects: Sequence[StoredRow]
+    freezes: Sequence[FreezeRow]
+    """Lifted ones included, oldest first."""
+    orders: Sequence[Order]
+    accesses: Sequence[Access]
+    disclosures: Sequence[tuple[str, Disclosure]]
+    """Each with the recipient's name."""
+    requests: Sequence[Request]
+
+
+class SubjectAccess:
+    """Reads what a person may read about themselves; writes nothing."""
+
+    def __init__(
+        self,
+        *,
+        catalogue: Database,
+        vault: Vault,
+        ledger: Ledger,
+        gate: Gate,
+        subjects: Subjects,
+        uploads: Uploads,
+        requests: Requests,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._catalogue = catalogue
+        self._vault = vault
+        self._ledger = ledger
+        self._gate = gate
+        self._subjects = subjects
+        self._uploads = uploads
+        self._requests = requests
+        self._clock = clock
+
+    def held(self, external_subject: str) -> Held:
+        """Everything on record about a person; raises NotFound where nothing is held."""
+        subject = self._subjects.known(external_subject)
+        with self._catalogue.reading() as connection:
+            statements = statements_of(connection, subject.id)
+            uploads = uploads_of(connection, subject.id)
+            scopes = _scopes(subject, uploads)
+            return Held(
+                subject=subject,
+                at=self._clock(),
+                decisions=self._gate.decisions(connection, subject, Purpose, upload=None),
+                facts=statements.facts,
+                entries=_entries(connection, subject.id),
+                ages=statements.ages,
+                policies=all_policies(connection),
+                uploads=uploads,
+                objects=all_objects_of_subject(connection, subject.id),
+                freezes=freezes_about(connection, scopes),
+                orders=orders_about(connection, scopes),
+                accesses=accesses_to(connection, subject.id),
+                disclosures=disclosures_of(connection, subject.id),
+                requests=requests_of(connection, subject.id),
+            )
+
+    def documents(self, entry: Entry) -> list[bytes]:
+        """The words and documents that were handed in with an entry, decrypted.
+
+        Empty where there are none. Raises KeyDestroyed once they are erased.
+        """
+        digest = entry.payload.get("evidence_digest") or entry.payload.get("document_digest")
+        if digest is None:
+            return []
+        with self._catalogue.reading() as connection:
+            sealed = self._ledger.sealed_part(connection, entry.sequence)
+        if sealed is None:
+            return []
+        plain = self._vault.unseal_column(sealed, context=f"evidence:{digest}")
+        match entry.event:
+            case "grant" | "guardian_consent":
+                return unframed(plain)
+            case "legal_basis":
+                # Behind the document stands who invoked it, which is another person's name.
+                return [plain[4 : 4 + int.from_bytes(plain[:4], "big")]]
+            case _:
+                return [plain]
+
+    def file_name(self, upload: Upload) -> str | None:
+        """The name of the file as it was uploaded."""
+        return self._uploads.file_name(upload)
+
+    def transcript(self, upload: Upload) -> str | None:
+        """The transcript that came with an upload."""
+        return self._uploads.transcript(upload)
+
+    def handling(self, request: Request) -> Handling:
+        """Who took a request and how the person was authenticated."""
+        return self._requests.handling(request)
+
+
+def _scopes(subject: Subject, uploads: Iterable[Upload]) -> list[tuple[Scope, str]]:
+    """What a freeze or an order about this person can be about."""
+    scopes = [(Scope.SUBJECT, subject.id)]
+    if subject.account_id is not None:
+        scopes.append((Scope.ACCOUNT, subject.account_id))
+    return scopes + [(Scope.UPLOAD, upload.id) for upload in uploads]
+
+
+def _entries(connection: Connection, subject_id: str) -> list[Entry]:
+    rows = connection.execute(
+        select(
+            LEDGER_ENTRIES.c.sequence,
+            LEDGER_ENTRIES.c.at,
+            LEDGER_ENTRIES.c.event,
+            LEDGER_PAYLOADS.c.payload,
+        )
+        .join(LEDGER_PAYLOADS, LEDGER_PAYLOADS.c.sequence == LEDGER_ENTRIES.c.sequence)
+        .where(LEDGER_PAYLOADS.c.subject_id == subject_id)
+        .order_by(LEDGER_ENTRIES.c.sequence)
+    )
+    return [
+        Entry(row.sequence, datetime.fromisoformat(row.at), row.event, json.loads(row.payload))
+        for row in rows
+    ]
