@@ -30,7 +30,7 @@ test: setup
 
 test-services: setup
 	@install/set-up services
-	LIKENESS_TEST_SERVICES=1 .venv/bin/python -m pytest -m 'services and not long' $(PYTEST_OPTIONS)
+	LIKENESS_TEST_SERVICES=1 .venv/bin/python -m pytest -n 2 --dist loadfile -m 'services and not long' $(PYTEST_OPTIONS)
 
 race: setup
 	@install/set-up services

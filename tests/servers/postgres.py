@@ -35,7 +35,7 @@ def postgres() -> Iterator[Callable[[], str]]:
             # SIGINT ends sessions that a test left open, where SIGTERM would wait for them.
             daemons.start(
                 tools["postgres"], "-D", str(data), "-p", str(port), "-k", str(folder),
-                "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=60",
+                "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=200",
                 ended_by=signal.SIGINT,
                 cwd="/",
                 **_as(account),
