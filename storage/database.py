@@ -8,7 +8,7 @@ PostgreSQL does the same with row locks that the callers take.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -72,6 +72,25 @@ class Database:
             connection = plain.execution_options(isolation_level="REPEATABLE READ")
             with connection.begin():
                 yield connection
+
+    @contextmanager
+    def looks(self) -> Iterator[Callable[[], AbstractContextManager[Connection]]]:
+        """For many short looks one after another: each is a reading transaction of its own.
+
+        Embedded, they share one connection, whose opening costs more than a look. A served
+        database's connections come from a pool, and none is held between looks.
+        """
+        if not self.embedded:
+            yield self.reading
+            return
+        with self._translated(), self.engine.connect() as connection:
+
+            @contextmanager
+            def look() -> Iterator[Connection]:
+                with connection.begin():
+                    yield connection
+
+            yield look
 
     @contextmanager
     def writing(self) -> Iterator[Writing]:

@@ -433,19 +433,25 @@ class Door:
     def _released(self, row: StoredRow, use: Use) -> Iterator[bytes]:
         """Each piece is prepared first, then checked, then released (invariant 4)."""
         basis = {purpose: row.basis[purpose] for purpose in use.purposes if purpose in row.basis}
-        for piece in self._decrypted(row.id, row.store_key or ""):
-            with self._catalogue.reading() as connection:
-                now_row = objects.object_by_id(connection, row.id)
-                if now_row is None or now_row.state is not ObjectState.STORED:
-                    raise Frozen("The object was erased while it was being read.")
-                if use.operation is not Operation.ACCESS:
-                    self._gate.require_unfrozen(
-                        connection,
-                        subject_id=row.subject_id or "",
-                        upload_id=row.upload_id,
-                        basis=basis,
-                    )
-            yield piece
+        with self._catalogue.looks() as look:
+            for piece in self._decrypted(row.id, row.store_key or ""):
+                with look() as connection:
+                    self._require_released(connection, row, use, basis)
+                yield piece
+
+    def _require_released(
+        self, connection: Connection, row: StoredRow, use: Use, basis: dict[Purpose, int]
+    ) -> None:
+        now_row = objects.object_by_id(connection, row.id)
+        if now_row is None or now_row.state is not ObjectState.STORED:
+            raise Frozen("The object was erased while it was being read.")
+        if use.operation is not Operation.ACCESS:
+            self._gate.require_unfrozen(
+                connection,
+                subject_id=row.subject_id or "",
+                upload_id=row.upload_id,
+                basis=basis,
+            )
 
     def _decrypted(self, object_id: str, store_key: str) -> Iterator[bytes]:
         key = self._vault.object_key(object_id)
