@@ -7,6 +7,8 @@ PostgreSQL does the same with row locks that the callers take.
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -183,13 +185,28 @@ def _prepare_sqlite(raw: Any, _record: object) -> None:
     cursor = raw.cursor()
     for pragma in (
         f"busy_timeout={SQLITE_BUSY_MILLISECONDS}",
-        "journal_mode=WAL",
         "synchronous=FULL",
         "secure_delete=ON",
         "foreign_keys=ON",
     ):
         cursor.execute(f"PRAGMA {pragma}")
+    _write_ahead(cursor)
     cursor.close()
+
+
+def _write_ahead(cursor: Any) -> None:
+    """Turn write-ahead logging on. Of processes that open a new file together all but one are told
+    at once that it is locked: SQLite's busy timeout does not cover this pragma."""
+    end = time.monotonic() + SQLITE_BUSY_MILLISECONDS / 1000
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:
