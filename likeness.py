@@ -29,7 +29,7 @@ from flows.review import deciding
 from flows.rights import records
 from flows.settings import settings
 from flows.uploading import Request, told, upload_and_process
-from storage.consents import Grant
+from storage.registers.consents import Grant
 
 __all__ = ["Likeness"]
 

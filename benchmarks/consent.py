@@ -35,12 +35,12 @@ from storage.catalogue.decisions import LEDGER_ENTRIES, LEDGER_PAYLOADS, LEDGER_
 from storage.catalogue.uploads import UploadState
 from storage.chain import canonical, entry_hash, entry_tag, payload_digest, stamp
 from storage.clock import utc_now
-from storage.consents import Grant
-from storage.evidence import Evidence
 from storage.gate import Gate
 from storage.handles import Operation, Use
+from storage.registers.consents import Grant
+from storage.registers.evidence import Evidence
+from storage.registers.uploads import Conclusion, Declaration
 from storage.sealing import unseal
-from storage.uploads import Conclusion, Declaration
 from tests.servers.postgres import postgres
 
 MEBIBYTE: Final = 1024 * 1024

@@ -22,7 +22,7 @@ from storage.assembly import Storage
 from storage.catalogue.objects import StoredRow
 from storage.catalogue.uploads import WAITING, Upload, UploadState
 from storage.handles import Operation, Use
-from storage.uploads import Conclusion
+from storage.registers.uploads import Conclusion
 
 
 def admitted_facts(

@@ -8,8 +8,8 @@ from models.consent.facts import EvidenceLevel, Source, Uploader
 from models.schema.errors import BadInput, BadUsage, LimitExceeded
 from models.schema.purposes import Purpose
 from storage.clock import utc_now
-from storage.consents import Grant
-from storage.evidence import EVIDENCE_BYTES_MOST, Evidence
+from storage.registers.consents import Grant
+from storage.registers.evidence import EVIDENCE_BYTES_MOST, Evidence
 
 
 def grant_from(

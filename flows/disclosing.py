@@ -13,8 +13,8 @@ from models.schema.errors import NotFound
 from models.schema.kinds import Role, kind_named
 from models.schema.purposes import Purpose
 from storage.assembly import Storage
-from storage.evidence import Evidence
 from storage.handles import Operation, Use
+from storage.registers.evidence import Evidence
 
 _ENDINGS: Final = {
     "application/vnd.safetensors": ".safetensors",

@@ -10,7 +10,7 @@ from typing import Any
 from flows.opening import storage
 from flows.rights.export import export
 from flows.settings import settings
-from storage.requests import Handling
+from storage.registers.requests import Handling
 
 
 def export_person(subject: str, authenticated_by: str, out: Path) -> dict[str, Any]:

@@ -41,8 +41,8 @@ from models.schema.verdict import Verdict
 from storage.catalogue.uploads import WAITING, UploadState
 from storage.database import Writing
 from storage.handles import Operation, Run, Use
-from storage.reviews import settled_codes
-from storage.uploads import Conclusion
+from storage.registers.reviews import settled_codes
+from storage.registers.uploads import Conclusion
 
 RENEWAL_SECONDS = 60.0
 SHOWN_EVERY_SECONDS = 5.0

@@ -17,7 +17,7 @@ from models.media.limits import MediaLimits
 from models.schema.errors import BadInput, BrokenMedia, LimitExceeded, NotFound
 from storage.assembly import Storage
 from storage.catalogue.uploads import Upload, UploadState
-from storage.uploads import Declaration
+from storage.registers.uploads import Declaration
 
 _READ_BYTES: Final = 1024 * 1024
 

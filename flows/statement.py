@@ -30,7 +30,7 @@ from models.schema.tensors import packed, unpacked
 from models.schema.voice import Backend
 from storage.assembly import Storage
 from storage.handles import Operation, Use
-from storage.statements import Challenge, Issued, Statement
+from storage.registers.statements import Challenge, Issued, Statement
 
 if TYPE_CHECKING:
     from models.voice.statement import Heard

@@ -19,8 +19,8 @@ from flows.settings import settings
 from models.schema.errors import LikenessError
 from models.schema.purposes import Purpose
 from storage.catalogue.uploads import WAITING, Upload, UploadState
-from storage.consents import Grant
-from storage.uploads import Declaration
+from storage.registers.consents import Grant
+from storage.registers.uploads import Declaration
 
 
 @dataclass(frozen=True)

@@ -15,30 +15,31 @@ from storage.catalogue.metadata import METADATA
 from storage.catalogue.people import SUBJECTS
 from storage.checkpoints import Checkpoints
 from storage.clock import Clock, utc_now
-from storage.consents import Consents
-from storage.costs import Costs
 from storage.database import Database
-from storage.disclosures import Disclosures
 from storage.door import Door
+from storage.foundation import Foundation
 from storage.gate import Gate
 from storage.key_store import KeyStore
 from storage.ledger import Ledger
 from storage.ledger_settings import LedgerSettings
 from storage.ledger_verification import Verification
-from storage.legal_bases import LegalBases
 from storage.migrations import bring_up_to_date
-from storage.minors import Minors
 from storage.objects import open_store
 from storage.objects.interface import ObjectStore
-from storage.policies import Policies
 from storage.reconcile import Reconciler
 from storage.region import claim
-from storage.requests import Requests
-from storage.reviews import Reviews
-from storage.statements import Statements
-from storage.subject_access import SubjectAccess
-from storage.subjects import Subjects
-from storage.uploads import Uploads
+from storage.registers.consents import Consents
+from storage.registers.costs import Costs
+from storage.registers.disclosures import Disclosures
+from storage.registers.legal_bases import LegalBases
+from storage.registers.minors import Minors
+from storage.registers.policies import Policies
+from storage.registers.requests import Requests
+from storage.registers.reviews import Reviews
+from storage.registers.statements import Statements
+from storage.registers.subject_access import SubjectAccess
+from storage.registers.subjects import Subjects
+from storage.registers.uploads import Uploads
 from storage.vault import Vault, holds_keys
 
 
@@ -91,185 +92,88 @@ class Storage:
         one, Refused where what is stored belongs to another region, and ServiceUnavailable where a
         database or the object store does not answer.
         """
-        # The home first: what lies in it is nobody else's to list.
-        for folder in (addresses.keys_folder.parent, addresses.keys_folder):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        catalogue = Database(addresses.catalogue_url, what="catalogue")
-        keys = KeyStore(Database(addresses.keys_url, what="key store"))
-        bring_up_to_date(keys.database, "keys")
-        _refuse_lost_keys(catalogue, keys)
-        vault = Vault.open(keys, addresses.keys_folder, clock=clock)
-        bring_up_to_date(catalogue, "catalogue")
-        claim(catalogue, addresses.region)
+        checkpoints, base = _foundation(addresses, clock)
         store = open_store(addresses.objects_url, region=addresses.region)
-        checkpoints = Checkpoints(
-            catalogue,
-            keys,
-            signing_key=vault.signing_key(),
-            every=addresses.ledger.checkpoint_every,
-            clock=clock,
-        )
-        ledger = Ledger(
-            catalogue, keys, tag_key=vault.ledger_key(), checkpoints=checkpoints, clock=clock
-        )
-        anchoring = Anchoring(catalogue, ledger, after=addresses.ledger.anchor_after)
-        verification = Verification(
-            catalogue,
-            keys,
-            tag_key=vault.ledger_key(),
-            public_key=checkpoints.public_key,
-        )
-        gate = Gate(region=addresses.region, rules=addresses.rules, clock=clock)
-        door = Door(
-            catalogue=catalogue,
-            keys=keys,
-            vault=vault,
-            store=store,
-            gate=gate,
-            ledger=ledger,
-            anchoring=anchoring,
-            region=addresses.region,
-            retention=addresses.retention,
-            clock=clock,
-        )
-        subjects = Subjects(catalogue=catalogue, vault=vault, region=addresses.region, clock=clock)
-        minors = Minors(
-            catalogue=catalogue,
-            keys=keys,
-            vault=vault,
-            ledger=ledger,
-            subjects=subjects,
-            retention=addresses.retention,
-            clock=clock,
-        )
-        policies = Policies(
-            catalogue=catalogue,
-            keys=keys,
-            ledger=ledger,
-            gate=gate,
-            rules=addresses.rules,
-            clock=clock,
-        )
-        legal_bases = LegalBases(
-            catalogue=catalogue, vault=vault, ledger=ledger, subjects=subjects, clock=clock
-        )
-        disclosures = Disclosures(
-            catalogue=catalogue,
-            keys=keys,
-            vault=vault,
-            ledger=ledger,
-            gate=gate,
-            subjects=subjects,
-            retention=addresses.retention,
-            clock=clock,
-        )
-        consents = Consents(
-            catalogue=catalogue,
-            keys=keys,
-            vault=vault,
-            ledger=ledger,
-            gate=gate,
-            subjects=subjects,
-            minors=minors,
-            retention=addresses.retention,
-            clock=clock,
-        )
-        uploads = Uploads(
-            catalogue=catalogue,
-            keys=keys,
-            vault=vault,
-            ledger=ledger,
-            gate=gate,
-            door=door,
-            consents=consents,
-            subjects=subjects,
-            retention=addresses.retention,
-            clock=clock,
-        )
-        statements = Statements(
-            catalogue=catalogue,
-            keys=keys,
-            vault=vault,
-            ledger=ledger,
-            gate=gate,
-            door=door,
-            consents=consents,
-            subjects=subjects,
-            uploads=uploads,
-            clock=clock,
-        )
-        reviews = Reviews(
-            catalogue=catalogue,
-            keys=keys,
-            vault=vault,
-            ledger=ledger,
-            gate=gate,
-            door=door,
-            uploads=uploads,
-            clock=clock,
-        )
-        costs = Costs(
-            catalogue=catalogue,
-            ledger=ledger,
-            subjects=subjects,
-            retention=addresses.retention,
-            clock=clock,
-        )
-        requests = Requests(
-            catalogue=catalogue,
-            keys=keys,
-            vault=vault,
-            ledger=ledger,
-            gate=gate,
-            subjects=subjects,
-            retention=addresses.retention,
-            clock=clock,
-        )
-        subject_access = SubjectAccess(
-            catalogue=catalogue,
-            vault=vault,
-            ledger=ledger,
-            gate=gate,
-            subjects=subjects,
-            uploads=uploads,
-            requests=requests,
-            clock=clock,
-        )
-        reconciler = Reconciler(
-            catalogue=catalogue,
-            keys=keys,
-            store=store,
-            door=door,
-            ledger=ledger,
-            uploads=uploads,
-            anchoring=anchoring,
-            checkpoints=checkpoints,
-            clock=clock,
-        )
+        anchoring = Anchoring(base.catalogue, base.ledger, after=addresses.ledger.anchor_after)
+        door = Door(base, store=store, anchoring=anchoring)
+        subjects = Subjects(base)
+        minors = Minors(base, subjects=subjects)
+        consents = Consents(base, subjects=subjects, minors=minors)
+        uploads = Uploads(base, door=door, consents=consents, subjects=subjects)
+        requests = Requests(base, subjects=subjects)
         return cls(
-            catalogue=catalogue,
-            keys=keys,
-            vault=vault,
-            ledger=ledger,
+            catalogue=base.catalogue,
+            keys=base.keys,
+            vault=base.vault,
+            ledger=base.ledger,
             anchoring=anchoring,
             checkpoints=checkpoints,
-            verification=verification,
+            verification=Verification(
+                base.catalogue,
+                base.keys,
+                tag_key=base.vault.ledger_key(),
+                public_key=checkpoints.public_key,
+            ),
             door=door,
             subjects=subjects,
             minors=minors,
-            policies=policies,
-            legal_bases=legal_bases,
-            disclosures=disclosures,
+            policies=Policies(base),
+            legal_bases=LegalBases(base, subjects=subjects),
+            disclosures=Disclosures(base, subjects=subjects),
             consents=consents,
             uploads=uploads,
-            reviews=reviews,
-            statements=statements,
-            costs=costs,
+            reviews=Reviews(base, door=door, uploads=uploads),
+            statements=Statements(
+                base, door=door, consents=consents, subjects=subjects, uploads=uploads
+            ),
+            costs=Costs(base, subjects=subjects),
             requests=requests,
-            subject_access=subject_access,
-            reconciler=reconciler,
+            subject_access=SubjectAccess(
+                base, subjects=subjects, uploads=uploads, requests=requests
+            ),
+            reconciler=Reconciler(
+                base,
+                store=store,
+                door=door,
+                uploads=uploads,
+                anchoring=anchoring,
+                checkpoints=checkpoints,
+            ),
             store=store,
         )
+
+
+def _foundation(addresses: StorageAddresses, clock: Clock) -> tuple[Checkpoints, Foundation]:
+    """Open both databases, bring them up to date, and read or make the keys."""
+    # The home first: what lies in it is nobody else's to list.
+    for folder in (addresses.keys_folder.parent, addresses.keys_folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    catalogue = Database(addresses.catalogue_url, what="catalogue")
+    keys = KeyStore(Database(addresses.keys_url, what="key store"))
+    bring_up_to_date(keys.database, "keys")
+    _refuse_lost_keys(catalogue, keys)
+    vault = Vault.open(keys, addresses.keys_folder, clock=clock)
+    bring_up_to_date(catalogue, "catalogue")
+    claim(catalogue, addresses.region)
+    checkpoints = Checkpoints(
+        catalogue,
+        keys,
+        signing_key=vault.signing_key(),
+        every=addresses.ledger.checkpoint_every,
+        clock=clock,
+    )
+    base = Foundation(
+        catalogue=catalogue,
+        keys=keys,
+        vault=vault,
+        ledger=Ledger(
+            catalogue, keys, tag_key=vault.ledger_key(), checkpoints=checkpoints, clock=clock
+        ),
+        gate=Gate(region=addresses.region, rules=addresses.rules, clock=clock),
+        retention=addresses.retention,
+        clock=clock,
+    )
+    return checkpoints, base
 
 
 def _refuse_lost_keys(catalogue: Database, keys: KeyStore) -> None:

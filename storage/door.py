@@ -37,7 +37,6 @@ from models.schema.errors import (
 )
 from models.schema.kinds import Content, Kind, Role, kind_named
 from models.schema.purposes import Purpose
-from models.schema.retention import Retention
 from storage.access_log import record_access
 from storage.anchoring import Anchoring
 from storage.catalogue import objects, runs, uploads
@@ -45,17 +44,13 @@ from storage.catalogue.freezes import Scope
 from storage.catalogue.objects import Intent, IntentState, ObjectState, StoredRow
 from storage.catalogue.runs import RunRow, RunState
 from storage.catalogue.uploads import Upload, UploadState
-from storage.clock import Clock, utc_now
-from storage.database import Database, Writing
+from storage.database import Writing
+from storage.foundation import Foundation
 from storage.freezing import Stop, Stopped, freeze
-from storage.gate import Gate
 from storage.handles import Counted, Operation, Reader, Run, Use
 from storage.identifiers import random_id
-from storage.key_store import KeyStore
-from storage.ledger import Ledger
 from storage.objects.interface import ObjectStore
 from storage.sealing import seal, unseal
-from storage.vault import Vault
 from storage.worker import this_worker
 
 _PROCESSORS: Final = frozenset(Role) - {Role.PERSON, Role.DISCLOSURE}
@@ -77,30 +72,17 @@ LONGEST_WRITE: Final = timedelta(hours=1)
 class Door:
     """Reads and writes objects under consent."""
 
-    def __init__(
-        self,
-        *,
-        catalogue: Database,
-        keys: KeyStore,
-        vault: Vault,
-        store: ObjectStore,
-        gate: Gate,
-        ledger: Ledger,
-        anchoring: Anchoring,
-        region: str,
-        retention: Retention,
-        clock: Clock = utc_now,
-    ) -> None:
-        self._catalogue = catalogue
-        self._keys = keys
-        self._vault = vault
+    def __init__(self, base: Foundation, *, store: ObjectStore, anchoring: Anchoring) -> None:
+        self._catalogue = base.catalogue
+        self._keys = base.keys
+        self._vault = base.vault
         self._store = store
-        self._gate = gate
-        self._ledger = ledger
+        self._gate = base.gate
+        self._ledger = base.ledger
         self._anchoring = anchoring
-        self._region = region
-        self._retention = retention
-        self._clock = clock
+        self._region = base.gate.region
+        self._retention = base.retention
+        self._clock = base.clock
 
     # --- runs ---------------------------------------------------------------------------------
 

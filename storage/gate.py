@@ -32,13 +32,13 @@ class Gate:
         self, *, region: str, rules: ConsentRules | None = None, clock: Clock = utc_now
     ) -> None:
         self.region = region
-        self._rules = rules or ConsentRules()
+        self.rules = rules or ConsentRules()
         self._clock = clock
 
     def record(self, connection: Connection, subject: Subject, *, upload: Upload | None) -> Record:
         """Everything the decision reads about a person, or about one of their uploads."""
         return record_of(
-            connection, subject, upload_id=upload.id if upload else None, rules=self._rules
+            connection, subject, upload_id=upload.id if upload else None, rules=self.rules
         )
 
     def question(self, purpose: Purpose, *, upload: Upload | None) -> Question:
@@ -93,7 +93,7 @@ class Gate:
         subject = people.subject_by_id(connection, row.subject_id or "")
         if subject is None:
             raise ConsentRefused("The person behind this object is not known any more.")
-        record = record_of(connection, subject, upload_id=row.upload_id, rules=self._rules)
+        record = record_of(connection, subject, upload_id=row.upload_id, rules=self.rules)
         standing = {
             purpose: sequence
             for purpose, sequence in row.basis.items()

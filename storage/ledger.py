@@ -9,7 +9,6 @@ salt (invariant 5). `storage.ledger_verification` checks all of it.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -18,7 +17,7 @@ from typing import Any, Final
 from nacl.utils import random as random_bytes
 from sqlalchemy import Connection, delete, insert, select, update
 
-from models.consent.facts import CLOCK_SKEW, Event, Fact
+from models.consent.facts import CLOCK_SKEW
 from models.schema.errors import BadUsage, DoorShut, LikenessError
 from storage.catalogue.decisions import LEDGER_ENTRIES, LEDGER_PAYLOADS, LEDGER_TIP
 from storage.chain import (
@@ -192,19 +191,6 @@ class Ledger:
         writing.after_commit.append(self._database.truncate_log)
         return len(sequences)
 
-    def facts(self, connection: Connection, subject_id: str) -> list[Fact]:
-        """What a person decided, in ledger order, as the decision reads it."""
-        rows = connection.execute(
-            select(LEDGER_PAYLOADS.c.sequence, LEDGER_ENTRIES.c.event, LEDGER_PAYLOADS.c.payload)
-            .join(LEDGER_ENTRIES, LEDGER_ENTRIES.c.sequence == LEDGER_PAYLOADS.c.sequence)
-            .where(
-                LEDGER_PAYLOADS.c.subject_id == subject_id,
-                LEDGER_ENTRIES.c.event.in_([event.value for event in Event]),
-            )
-            .order_by(LEDGER_PAYLOADS.c.sequence)
-        )
-        return [_fact(row.sequence, row.event, json.loads(row.payload)) for row in rows]
-
     def sealed_part(self, connection: Connection, sequence: int) -> bytes | None:
         """The encrypted evidence beside an entry, None when there is none or it was erased."""
         return connection.execute(
@@ -273,8 +259,3 @@ class Ledger:
         with self._database.reading() as connection:
             row = connection.execute(select(LEDGER_TIP.c.sequence, LEDGER_TIP.c.hash)).first()
         return (row.sequence, row.hash) if row else (0, BEGINNING)
-
-
-def _fact(sequence: int, event: str, payload: dict[str, Any]) -> Fact:
-    known = {name: payload[name] for name in Fact.model_fields if name in payload}
-    return Fact.model_validate({**known, "sequence": sequence, "event": event})

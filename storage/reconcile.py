@@ -18,14 +18,11 @@ from storage.catalogue.objects import ObjectState
 from storage.catalogue.runs import RunState
 from storage.catalogue.uploads import UploadState
 from storage.checkpoints import Checkpoints
-from storage.clock import Clock, utc_now
-from storage.database import Database
 from storage.door import LONGEST_WRITE, Door
-from storage.key_store import KeyStore
-from storage.ledger import Ledger
+from storage.foundation import Foundation
 from storage.objects.interface import ObjectStore
+from storage.registers.uploads import Uploads
 from storage.restoration import apply_recorded
-from storage.uploads import Uploads
 from storage.worker import is_dead
 
 _PAGE: Final = 500
@@ -61,26 +58,23 @@ class Reconciler:
 
     def __init__(
         self,
+        base: Foundation,
         *,
-        catalogue: Database,
-        keys: KeyStore,
         store: ObjectStore,
         door: Door,
-        ledger: Ledger,
         uploads: Uploads,
         anchoring: Anchoring,
         checkpoints: Checkpoints,
-        clock: Clock = utc_now,
     ) -> None:
-        self._catalogue = catalogue
-        self._keys = keys
+        self._catalogue = base.catalogue
+        self._keys = base.keys
         self._store = store
         self._door = door
-        self._ledger = ledger
+        self._ledger = base.ledger
         self._uploads = uploads
         self._anchoring = anchoring
         self._checkpoints = checkpoints
-        self._clock = clock
+        self._clock = base.clock
 
     def run(self) -> Repairs:
         """Do everything that is due now; returns what was done."""

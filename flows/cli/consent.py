@@ -22,8 +22,8 @@ from flows.telling.costs import cost as told_cost
 from flows.telling.words import telling_words
 from models.schema.errors import NotFound
 from models.schema.purposes import Purpose
-from storage.costs import Cost
 from storage.freezing import Stopped
+from storage.registers.costs import Cost
 
 noun = typer.Typer(
     help="What a person allowed, refused or withdrew, for each purpose.", no_args_is_help=True

@@ -13,7 +13,7 @@ from flows.declaring import purposes_from
 from flows.opening import storage
 from models.consent.policies import BASELINE, Change, ChangeReason, PolicyVersion
 from models.schema.errors import BadUsage
-from storage.policies import Stale
+from storage.registers.policies import Stale
 
 noun = typer.Typer(
     help="Versions of the privacy policy, and the consents they make stale.", no_args_is_help=True

@@ -15,7 +15,7 @@ from flows.settings import settings
 from flows.telling import standing
 from flows.telling.accesses import accesses
 from flows.telling.words import named_purposes, telling_words
-from storage.subject_access import Held
+from storage.registers.subject_access import Held
 
 noun = typer.Typer(help="People: what is held about one.", no_args_is_help=True)
 

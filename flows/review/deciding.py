@@ -13,7 +13,7 @@ from flows.opening import storage
 from flows.uploading import Result, told
 from models.schema.verdict import Level
 from storage.catalogue.uploads import Upload
-from storage.reviews import Reviewer, is_approved
+from storage.registers.reviews import Reviewer, is_approved
 
 
 def waiting() -> list[dict[str, Any]]:

@@ -26,8 +26,8 @@ from storage.catalogue.objects import StoredRow
 from storage.catalogue.requests import Request, RequestKind
 from storage.catalogue.uploads import UploadState
 from storage.handles import Operation, Use
-from storage.requests import Handling
-from storage.subject_access import Held
+from storage.registers.requests import Handling
+from storage.registers.subject_access import Held
 
 _FOLDERS: Final = {
     Content.RAW: "recordings",

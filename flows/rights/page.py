@@ -27,8 +27,8 @@ from models.schema.kinds import KINDS, Content, Role, kind_named
 from storage.catalogue.objects import StoredRow
 from storage.catalogue.requests import Request
 from storage.catalogue.uploads import Upload
-from storage.requests import Handling
-from storage.subject_access import Held
+from storage.registers.requests import Handling
+from storage.registers.subject_access import Held
 
 _FOLDER: Final = Path(__file__).parent
 _LINKED: Final = frozenset({Content.RAW, Content.REPORT, Content.EVIDENCE})

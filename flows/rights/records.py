@@ -12,8 +12,8 @@ from storage.catalogue.disclosures import Disclosure
 from storage.catalogue.freezes import FreezeRow, Order
 from storage.catalogue.objects import StoredRow
 from storage.catalogue.requests import Request
-from storage.costs import Amount, Cost
-from storage.subject_access import Entry
+from storage.registers.costs import Amount, Cost
+from storage.registers.subject_access import Entry
 
 _OF_OTHERS: Final = frozenset({"guardian"})
 """Parts of a ledger payload that are a pseudonym of somebody else."""

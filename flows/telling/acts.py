@@ -12,7 +12,7 @@ from typing import Any, Final
 from flows.report.words import Words
 from flows.telling.words import day, joined, named_purposes
 from models.consent.facts import Event
-from storage.subject_access import Entry
+from storage.registers.subject_access import Entry
 
 _AGREED: Final = frozenset({Event.GRANT.value, Event.GUARDIAN_CONSENT.value})
 _DIGITS_TOLD: Final = 16

@@ -7,7 +7,7 @@ from typing import Literal
 
 from flows.report.words import Words
 from flows.telling.words import day, joined, named_purposes
-from storage.costs import Amount, Cost
+from storage.registers.costs import Amount, Cost
 
 Switch = Literal["refuse", "withdraw"]
 

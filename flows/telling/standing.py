@@ -14,7 +14,7 @@ from models.consent.policies import overtaken_by
 from models.consent.reasons import Reason
 from storage.catalogue.freezes import FreezeRow, Order
 from storage.catalogue.requests import Request, RequestState
-from storage.subject_access import Held
+from storage.registers.subject_access import Held
 
 
 def purpose_line(decision: Decision, words: Words) -> str:

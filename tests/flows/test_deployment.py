@@ -27,7 +27,7 @@ from flows.intake import take_in
 from flows.opening import storage
 from flows.settings import settings
 from models.schema.purposes import Purpose
-from storage.uploads import Declaration
+from storage.registers.uploads import Declaration
 grant = grant_from("agreed at the desk", himself=True, authorised_by=None, explicit=False)
 declaration = Declaration(sys.argv[2], None, frozenset({Purpose.VOICE_CLONING}), grant, sys.argv[1])
 print(take_in(storage(), Path(sys.argv[1]), declaration, settings().media).id)

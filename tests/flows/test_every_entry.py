@@ -41,8 +41,8 @@ from storage.catalogue import objects
 from storage.catalogue.decisions import ACCESS_LOG
 from storage.catalogue.uploads import UploadState
 from storage.clock import utc_now
-from storage.evidence import Evidence
-from storage.uploads import Conclusion, Declaration
+from storage.registers.evidence import Evidence
+from storage.registers.uploads import Conclusion, Declaration
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 VOICE = ("--purpose", "voice_cloning")

@@ -25,9 +25,9 @@ from storage.access_log import accesses_to
 from storage.assembly import Storage
 from storage.catalogue.uploads import UploadState
 from storage.clock import utc_now
-from storage.consents import Grant
-from storage.evidence import Evidence
-from storage.uploads import Conclusion, Declaration
+from storage.registers.consents import Grant
+from storage.registers.evidence import Evidence
+from storage.registers.uploads import Conclusion, Declaration
 from tests.flows.conftest import House
 
 VOICE = ("--purpose", "voice_cloning")

@@ -19,7 +19,7 @@ from models.schema.purposes import Purpose
 from models.schema.tensors import unpacked
 from storage.assembly import Storage
 from storage.handles import Operation, Use
-from storage.statements import Issued
+from storage.registers.statements import Issued
 
 Read = Callable[..., Path]
 CLONING = Purpose.VOICE_CLONING

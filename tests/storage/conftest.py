@@ -21,9 +21,9 @@ from models.schema.retention import Retention
 from storage.assembly import Storage, StorageAddresses
 from storage.catalogue.uploads import Upload, UploadState
 from storage.clock import utc_now
-from storage.consents import Grant
-from storage.evidence import Evidence
-from storage.uploads import Conclusion, Declaration
+from storage.registers.consents import Grant
+from storage.registers.evidence import Evidence
+from storage.registers.uploads import Conclusion, Declaration
 
 VOICE = frozenset({Purpose.VOICE_CLONING})
 BOTH = frozenset({Purpose.VOICE_CLONING, Purpose.DIGITAL_HUMAN})

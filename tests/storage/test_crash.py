@@ -20,7 +20,7 @@ from models.schema.purposes import Purpose
 from storage.assembly import Storage, StorageAddresses
 from storage.catalogue import objects
 from storage.catalogue.uploads import UploadState
-from storage.uploads import Conclusion, Declaration
+from storage.registers.uploads import Conclusion, Declaration
 
 SECRET = b"the plain bytes of a voice that must never rest on disk "
 _COUNTED = {"open", "os.link", "os.rename", "os.remove", "os.mkdir"}

@@ -28,7 +28,7 @@ from storage.catalogue.objects import IntentState, ObjectState
 from storage.catalogue.uploads import Upload, UploadState
 from storage.door import LEASE
 from storage.handles import Operation, Run, Use
-from storage.uploads import Conclusion
+from storage.registers.uploads import Conclusion
 
 VOICE = frozenset({Purpose.VOICE_CLONING})
 BOTH = frozenset({Purpose.VOICE_CLONING, Purpose.DIGITAL_HUMAN})

@@ -14,7 +14,7 @@ from storage.assembly import Storage
 from storage.catalogue.uploads import Upload, UploadState
 from storage.door import LEASE, LONGEST_WRITE
 from storage.identifiers import random_id
-from storage.uploads import Conclusion
+from storage.registers.uploads import Conclusion
 from storage.worker import is_dead, this_worker
 
 VOICE = frozenset({Purpose.VOICE_CLONING})

@@ -31,10 +31,10 @@ from storage.catalogue import objects, runs
 from storage.catalogue.objects import IntentState
 from storage.catalogue.runs import RunState
 from storage.clock import utc_now
-from storage.consents import Grant
-from storage.evidence import Evidence
 from storage.handles import Operation, Reader, Use
-from storage.uploads import Declaration
+from storage.registers.consents import Grant
+from storage.registers.evidence import Evidence
+from storage.registers.uploads import Declaration
 
 PURPOSES = tuple(Purpose)
 MEBIBYTE = 1024 * 1024

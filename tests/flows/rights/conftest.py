@@ -16,7 +16,7 @@ from flows.cli.application import application
 from flows.report.words import Language
 from flows.rights.export import Exported, export
 from storage.assembly import Storage
-from storage.requests import Handling
+from storage.registers.requests import Handling
 from tests.storage.conftest import (  # noqa: F401 (fixtures)
     addresses,
     addresses_in,

@@ -25,7 +25,7 @@ from models.schema.kinds import KINDS, Role
 from models.schema.purposes import Purpose
 from storage.assembly import Storage
 from storage.catalogue.uploads import UploadState
-from storage.uploads import Conclusion
+from storage.registers.uploads import Conclusion
 from tests.flows.rights.conftest import CARD, ExportFactory
 from tests.storage.conftest import (
     AGREED,
@@ -223,7 +223,7 @@ def test_what_may_be_somebody_elses_voice_is_not_given_out(
 
 
 def test_a_guardians_pseudonym_is_not_handed_on() -> None:
-    from storage.subject_access import Entry
+    from storage.registers.subject_access import Entry
 
     entry = Entry(1, datetime.now(UTC), "guardian_consent", {"guardian": "ab" * 32, "purpose": "x"})
     assert records.entry(entry)["payload"] == {"purpose": "x"}

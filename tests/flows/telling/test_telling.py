@@ -36,12 +36,12 @@ from storage.catalogue.freezes import FreezeRow, Order, Scope
 from storage.catalogue.people import Subject
 from storage.catalogue.requests import Request, RequestKind, RequestState
 from storage.catalogue.uploads import UploadState
-from storage.costs import Amount, Cost
-from storage.disclosures import TRANSFER
-from storage.minors import MINOR
 from storage.records import AGE_STATED, LEGAL_BASIS, LEGAL_BASIS_ENDED
-from storage.reviews import APPROVED, REJECTED
-from storage.subject_access import Entry, Held
+from storage.registers.costs import Amount, Cost
+from storage.registers.disclosures import TRANSFER
+from storage.registers.minors import MINOR
+from storage.registers.reviews import APPROVED, REJECTED
+from storage.registers.subject_access import Entry, Held
 
 AT = datetime(2026, 11, 25, 16, 30, tzinfo=UTC)
 LATER = AT + timedelta(days=30)

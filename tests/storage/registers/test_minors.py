@@ -13,8 +13,8 @@ from models.consent.facts import EvidenceLevel, Uploader
 from models.schema.errors import BadInput, BadUsage, Frozen, LikenessError
 from models.schema.kinds import Role
 from storage.assembly import Storage
-from storage.evidence import Evidence
 from storage.handles import Operation, Use
+from storage.registers.evidence import Evidence
 from tests.storage.conftest import VOICE, AdmittedFactory, GrantFactory, MovableClock
 
 TRAINING = Use(Role.TRAINING, Operation.PROCESS, VOICE, "run")

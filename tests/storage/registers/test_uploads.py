@@ -15,7 +15,7 @@ from models.schema.purposes import Purpose
 from storage.assembly import Storage
 from storage.catalogue.freezes import Scope
 from storage.catalogue.uploads import UPLOADS, Upload, UploadState
-from storage.uploads import WAITED_TOO_LONG, Conclusion
+from storage.registers.uploads import WAITED_TOO_LONG, Conclusion
 from tests.storage.conftest import (
     AGREED,
     FILE_NAME,

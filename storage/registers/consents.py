@@ -23,25 +23,20 @@ from models.consent.facts import (
 from models.consent.policies import BASELINE, in_force
 from models.schema.errors import BadInput, BadUsage, LimitExceeded, NotFound
 from models.schema.purposes import Purpose
-from models.schema.retention import Retention
 from storage.access_log import Access, accesses_to
 from storage.catalogue import freezes, people
 from storage.catalogue.freezes import Order, Scope, orders_of
 from storage.catalogue.people import Subject
 from storage.catalogue.policies import all_policies
-from storage.clock import Clock, utc_now
-from storage.database import Database, Writing
-from storage.disclosures import TRANSFER
-from storage.evidence import EVIDENCE_BYTES_MOST, Evidence
+from storage.database import Writing
+from storage.foundation import Foundation
 from storage.freezing import Stop, Stopped, freeze_within, lift_within
-from storage.gate import Gate
-from storage.key_store import KeyStore
-from storage.ledger import Ledger
-from storage.minors import Minors
 from storage.records import statements_of
+from storage.registers.disclosures import TRANSFER
+from storage.registers.evidence import EVIDENCE_BYTES_MOST, Evidence
+from storage.registers.minors import Minors
+from storage.registers.subjects import Subjects
 from storage.restoration import bring_current
-from storage.subjects import Subjects
-from storage.vault import Vault
 
 
 @dataclass(frozen=True)
@@ -106,28 +101,16 @@ class Grant:
 class Consents:
     """Writes and reads the decisions of people."""
 
-    def __init__(
-        self,
-        *,
-        catalogue: Database,
-        keys: KeyStore,
-        vault: Vault,
-        ledger: Ledger,
-        gate: Gate,
-        subjects: Subjects,
-        minors: Minors,
-        retention: Retention,
-        clock: Clock = utc_now,
-    ) -> None:
-        self._catalogue = catalogue
-        self._keys = keys
-        self._vault = vault
-        self._ledger = ledger
-        self._gate = gate
+    def __init__(self, base: Foundation, *, subjects: Subjects, minors: Minors) -> None:
+        self._catalogue = base.catalogue
+        self._keys = base.keys
+        self._vault = base.vault
+        self._ledger = base.ledger
+        self._gate = base.gate
         self._subjects = subjects
         self._minors = minors
-        self._retention = retention
-        self._clock = clock
+        self._retention = base.retention
+        self._clock = base.clock
 
     def grant(self, external_subject: str, purposes: frozenset[Purpose], grant: Grant) -> None:
         """Record an explicit grant; the only thing that reopens a purpose after a withdrawal.
@@ -157,7 +140,7 @@ class Consents:
         people.lock(writing.connection, subject_id, exclusively=True)
         written: dict[Purpose, int] = {}
         for purpose in sorted(purposes):
-            facts = self._ledger.facts(writing.connection, subject_id)
+            facts = statements_of(writing.connection, subject_id).facts
             _refuse_replayed(facts, purpose, grant)
             _refuse_useless(facts, purpose, grant)
             written[purpose] = self.append_grant(writing, subject_id, purpose, grant)
@@ -243,7 +226,7 @@ class Consents:
     def history(self, subject_id: str) -> list[Fact]:
         """Every act of a person, in ledger order."""
         with self._catalogue.reading() as connection:
-            return self._ledger.facts(connection, subject_id)
+            return statements_of(connection, subject_id).facts
 
     def orders_of(self, subject_id: str) -> list[Order]:
         """The erasure orders about a person, oldest first."""
@@ -256,7 +239,7 @@ class Consents:
             return accesses_to(connection, subject_id)
 
     def _was_granted(self, connection: Connection, subject_id: str, purpose: Purpose) -> bool:
-        facts = self._ledger.facts(connection, subject_id)
+        facts = statements_of(connection, subject_id).facts
         return any(f.event in POSITIVE and f.purpose is purpose for f in facts)
 
     def _guardian(self, connection: Connection, subject_id: str, external_id: str) -> str:

@@ -10,20 +10,15 @@ from models.consent.facts import EvidenceLevel
 from models.schema.errors import BadInput, NotFound
 from models.schema.kinds import KINDS
 from models.schema.purposes import Purpose
-from models.schema.retention import Retention
 from storage.catalogue import disclosures, freezes
 from storage.catalogue.disclosures import Disclosure
 from storage.catalogue.freezes import Scope
-from storage.clock import Clock, utc_now
-from storage.database import Database
-from storage.evidence import Evidence
+from storage.foundation import Foundation
 from storage.freezing import Stop, Stopped, freeze_within, lift_within
-from storage.gate import Gate, handover_refusal
+from storage.gate import handover_refusal
 from storage.identifiers import random_id
-from storage.key_store import KeyStore
-from storage.ledger import Ledger
-from storage.subjects import Subjects
-from storage.vault import Vault
+from storage.registers.evidence import Evidence
+from storage.registers.subjects import Subjects
 
 TRANSFER: Final = "transfer"
 _NAME_CHARACTERS_MOST: Final = 200
@@ -32,26 +27,15 @@ _NAME_CHARACTERS_MOST: Final = 200
 class Disclosures:
     """Registers recipients, decides and records what leaves to them."""
 
-    def __init__(
-        self,
-        *,
-        catalogue: Database,
-        keys: KeyStore,
-        vault: Vault,
-        ledger: Ledger,
-        gate: Gate,
-        subjects: Subjects,
-        retention: Retention,
-        clock: Clock = utc_now,
-    ) -> None:
-        self._catalogue = catalogue
-        self._keys = keys
-        self._vault = vault
-        self._ledger = ledger
-        self._gate = gate
+    def __init__(self, base: Foundation, *, subjects: Subjects) -> None:
+        self._catalogue = base.catalogue
+        self._keys = base.keys
+        self._vault = base.vault
+        self._ledger = base.ledger
+        self._gate = base.gate
         self._subjects = subjects
-        self._retention = retention
-        self._clock = clock
+        self._retention = base.retention
+        self._clock = base.clock
 
     # --- recipients ---------------------------------------------------------------------------
 

@@ -14,18 +14,14 @@ from typing import Any, Final
 from models.consent.ages import AgeBand, band_at, band_on, day_of
 from models.consent.facts import EvidenceLevel
 from models.schema.errors import BadInput, BadUsage
-from models.schema.retention import Retention
 from storage.catalogue import freezes
 from storage.catalogue.freezes import Scope
-from storage.clock import Clock, utc_now
-from storage.database import Database, Writing
-from storage.evidence import Evidence
+from storage.database import Writing
+from storage.foundation import Foundation
 from storage.freezing import Stop, Stopped, freeze_within, lift_within
-from storage.key_store import KeyStore
-from storage.ledger import Ledger
 from storage.records import AGE_STATED, statements_of
-from storage.subjects import Subjects
-from storage.vault import Vault
+from storage.registers.evidence import Evidence
+from storage.registers.subjects import Subjects
 
 MINOR: Final = "minor_flagged"
 _GROUND: Final = "no_guardian_consent"
@@ -43,24 +39,14 @@ class Waiting:
 class Minors:
     """Flags minors, records ages, lifts what a guardian's consent lifts."""
 
-    def __init__(
-        self,
-        *,
-        catalogue: Database,
-        keys: KeyStore,
-        vault: Vault,
-        ledger: Ledger,
-        subjects: Subjects,
-        retention: Retention,
-        clock: Clock = utc_now,
-    ) -> None:
-        self._catalogue = catalogue
-        self._keys = keys
-        self._vault = vault
-        self._ledger = ledger
+    def __init__(self, base: Foundation, *, subjects: Subjects) -> None:
+        self._catalogue = base.catalogue
+        self._keys = base.keys
+        self._vault = base.vault
+        self._ledger = base.ledger
         self._subjects = subjects
-        self._retention = retention
-        self._clock = clock
+        self._retention = base.retention
+        self._clock = base.clock
 
     def flag(
         self, external_subject: str, *, turns_18_on: date | None, fourteen_or_under: bool

@@ -22,7 +22,7 @@ from storage.catalogue.challenges import CHALLENGES
 from storage.catalogue.decisions import LEDGER_ENTRIES, LEDGER_PAYLOADS
 from storage.catalogue.uploads import UploadState
 from storage.handles import Operation, Use
-from storage.statements import Challenge, Issued, Statement
+from storage.registers.statements import Challenge, Issued, Statement
 
 SETTINGS = StatementSettings(lifetime_hours=2, attempts_most=3)
 RECORDING = b"RIFF a person reads a sentence aloud" * 100

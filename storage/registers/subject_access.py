@@ -28,16 +28,12 @@ from storage.catalogue.people import Subject
 from storage.catalogue.policies import all_policies
 from storage.catalogue.requests import Request, requests_of
 from storage.catalogue.uploads import Upload, uploads_of
-from storage.clock import Clock, utc_now
-from storage.consents import unframed
-from storage.database import Database
-from storage.gate import Gate
-from storage.ledger import Ledger
+from storage.foundation import Foundation
 from storage.records import statements_of
-from storage.requests import Handling, Requests
-from storage.subjects import Subjects
-from storage.uploads import Uploads
-from storage.vault import Vault
+from storage.registers.consents import unframed
+from storage.registers.requests import Handling, Requests
+from storage.registers.subjects import Subjects
+from storage.registers.uploads import Uploads
 
 
 @dataclass(frozen=True)
@@ -76,25 +72,16 @@ class SubjectAccess:
     """Reads what a person may read about themselves; writes nothing."""
 
     def __init__(
-        self,
-        *,
-        catalogue: Database,
-        vault: Vault,
-        ledger: Ledger,
-        gate: Gate,
-        subjects: Subjects,
-        uploads: Uploads,
-        requests: Requests,
-        clock: Clock = utc_now,
+        self, base: Foundation, *, subjects: Subjects, uploads: Uploads, requests: Requests
     ) -> None:
-        self._catalogue = catalogue
-        self._vault = vault
-        self._ledger = ledger
-        self._gate = gate
+        self._catalogue = base.catalogue
+        self._vault = base.vault
+        self._ledger = base.ledger
+        self._gate = base.gate
         self._subjects = subjects
         self._uploads = uploads
         self._requests = requests
-        self._clock = clock
+        self._clock = base.clock
 
     def held(self, external_subject: str) -> Held:
         """Everything on record about a person; raises NotFound where nothing is held."""

@@ -9,16 +9,11 @@ from typing import Final
 
 from models.consent.decision import Question, decide
 from models.consent.policies import BASELINE, Change, PolicyVersion, in_force
-from models.consent.rules import ConsentRules
 from models.schema.errors import BadInput
 from models.schema.purposes import Purpose
 from storage.catalogue import people
 from storage.catalogue.policies import add_policy, all_policies
-from storage.clock import Clock, utc_now
-from storage.database import Database
-from storage.gate import Gate
-from storage.key_store import KeyStore
-from storage.ledger import Ledger
+from storage.foundation import Foundation
 
 POLICY_PUBLISHED: Final = "policy_published"
 
@@ -34,22 +29,13 @@ class Stale:
 class Policies:
     """The published versions."""
 
-    def __init__(
-        self,
-        *,
-        catalogue: Database,
-        keys: KeyStore,
-        ledger: Ledger,
-        gate: Gate,
-        rules: ConsentRules,
-        clock: Clock = utc_now,
-    ) -> None:
-        self._catalogue = catalogue
-        self._keys = keys
-        self._ledger = ledger
-        self._gate = gate
-        self._rules = rules
-        self._clock = clock
+    def __init__(self, base: Foundation) -> None:
+        self._catalogue = base.catalogue
+        self._keys = base.keys
+        self._ledger = base.ledger
+        self._gate = base.gate
+        self._rules = base.gate.rules
+        self._clock = base.clock
 
     def publish(
         self, version: str, *, effective_at: datetime, changes: tuple[Change, ...]

@@ -18,20 +18,16 @@ from models.consent.facts import NEGATIVE, Fact, Source
 from models.schema.errors import BadUsage, FenceLost, NotFound
 from models.schema.kinds import Role
 from models.schema.purposes import Purpose
-from models.schema.retention import Retention
 from storage.catalogue import objects, people, uploads
 from storage.catalogue.objects import StoredRow
 from storage.catalogue.uploads import WAITING, Upload, UploadState
-from storage.clock import Clock, utc_now
-from storage.consents import Consents, Grant
-from storage.database import Database, Writing
+from storage.database import Writing
 from storage.door import Door
-from storage.gate import Gate, refusal
+from storage.foundation import Foundation
+from storage.gate import refusal
 from storage.identifiers import checked_id, random_id
-from storage.key_store import KeyStore
-from storage.ledger import Ledger
-from storage.subjects import Subjects
-from storage.vault import Vault
+from storage.registers.consents import Consents, Grant
+from storage.registers.subjects import Subjects
 
 WAITED_TOO_LONG = {
     "code": "waited_too_long",
@@ -66,29 +62,18 @@ class Uploads:
     """The register of uploads."""
 
     def __init__(
-        self,
-        *,
-        catalogue: Database,
-        keys: KeyStore,
-        vault: Vault,
-        ledger: Ledger,
-        gate: Gate,
-        door: Door,
-        consents: Consents,
-        subjects: Subjects,
-        retention: Retention,
-        clock: Clock = utc_now,
+        self, base: Foundation, *, door: Door, consents: Consents, subjects: Subjects
     ) -> None:
-        self._catalogue = catalogue
-        self._keys = keys
-        self._vault = vault
-        self._ledger = ledger
-        self._gate = gate
+        self._catalogue = base.catalogue
+        self._keys = base.keys
+        self._vault = base.vault
+        self._ledger = base.ledger
+        self._gate = base.gate
         self._door = door
         self._consents = consents
         self._subjects = subjects
-        self._retention = retention
-        self._clock = clock
+        self._retention = base.retention
+        self._clock = base.clock
 
     def declare(self, declaration: Declaration) -> Upload:
         """Write the intent and the consent it carries; returns the upload.

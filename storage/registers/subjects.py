@@ -7,10 +7,8 @@ from sqlalchemy.exc import IntegrityError
 from models.schema.errors import BadUsage, NotFound
 from storage.catalogue import people
 from storage.catalogue.people import Subject
-from storage.clock import Clock, utc_now
-from storage.database import Database
+from storage.foundation import Foundation
 from storage.identifiers import random_id
-from storage.vault import Vault
 
 _EXTERNAL_CHARACTERS_MOST = 512
 
@@ -18,13 +16,11 @@ _EXTERNAL_CHARACTERS_MOST = 512
 class Subjects:
     """Finds data subjects and accounts, and records new ones with their keys."""
 
-    def __init__(
-        self, *, catalogue: Database, vault: Vault, region: str, clock: Clock = utc_now
-    ) -> None:
-        self._catalogue = catalogue
-        self._vault = vault
-        self._region = region
-        self._clock = clock
+    def __init__(self, base: Foundation) -> None:
+        self._catalogue = base.catalogue
+        self._vault = base.vault
+        self._region = base.gate.region
+        self._clock = base.clock
 
     def known(self, external_id: str) -> Subject:
         """The subject; raises NotFound, without echoing the id."""

@@ -8,17 +8,11 @@ from datetime import timedelta
 from typing import Final
 
 from models.schema.errors import BadUsage, LimitExceeded, NotFound
-from models.schema.retention import Retention
 from storage.catalogue import people, requests
 from storage.catalogue.requests import Request, RequestKind, RequestState
-from storage.clock import Clock, utc_now
-from storage.database import Database
-from storage.gate import Gate
+from storage.foundation import Foundation
 from storage.identifiers import checked_id, random_id
-from storage.key_store import KeyStore
-from storage.ledger import Ledger
-from storage.subjects import Subjects
-from storage.vault import Vault
+from storage.registers.subjects import Subjects
 
 AUTHENTICATION_CHARACTERS_MOST: Final = 1000
 
@@ -49,26 +43,15 @@ class Handling:
 class Requests:
     """Opens, answers and lists requests; works while a person's data is frozen."""
 
-    def __init__(
-        self,
-        *,
-        catalogue: Database,
-        keys: KeyStore,
-        vault: Vault,
-        ledger: Ledger,
-        gate: Gate,
-        subjects: Subjects,
-        retention: Retention,
-        clock: Clock = utc_now,
-    ) -> None:
-        self._catalogue = catalogue
-        self._keys = keys
-        self._vault = vault
-        self._ledger = ledger
-        self._gate = gate
+    def __init__(self, base: Foundation, *, subjects: Subjects) -> None:
+        self._catalogue = base.catalogue
+        self._keys = base.keys
+        self._vault = base.vault
+        self._ledger = base.ledger
+        self._gate = base.gate
         self._subjects = subjects
-        self._retention = retention
-        self._clock = clock
+        self._retention = base.retention
+        self._clock = base.clock
 
     def open(self, external_subject: str, kind: RequestKind, handling: Handling) -> Request:
         """Put a request on record, due within the legal time (Policy P19: 30 days).

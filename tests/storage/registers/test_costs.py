@@ -14,7 +14,7 @@ from models.schema.purposes import Purpose
 from storage.assembly import Storage
 from storage.catalogue.objects import ObjectState, StoredRow
 from storage.clock import utc_now
-from storage.costs import Amount, Cost, cost
+from storage.registers.costs import Amount, Cost, cost
 from tests.storage.conftest import SEGMENT, VOICE, AdmittedFactory, GrantFactory, MovableClock
 
 HUMAN = frozenset({Purpose.DIGITAL_HUMAN})

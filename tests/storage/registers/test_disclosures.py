@@ -13,8 +13,8 @@ from models.schema.errors import BadInput, ConsentRefused, NotFound, RoleRefused
 from models.schema.kinds import Role
 from models.schema.purposes import Purpose
 from storage.assembly import Storage
-from storage.evidence import Evidence
 from storage.handles import Operation, Use
+from storage.registers.evidence import Evidence
 from tests.storage.conftest import VOICE, AdmittedFactory, GrantFactory
 
 AGREEMENT = Evidence(b"the signed agreement", EvidenceLevel.DOCUMENT)

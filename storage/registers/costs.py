@@ -11,14 +11,12 @@ from models.consent.facts import POSITIVE, Fact
 from models.schema.errors import NotFound
 from models.schema.kinds import KINDS
 from models.schema.purposes import Purpose
-from models.schema.retention import Retention
 from storage.catalogue import runs
 from storage.catalogue.objects import StoredRow, all_objects_of_subject
 from storage.catalogue.uploads import Upload, UploadState, uploads_of
-from storage.clock import Clock, utc_now
-from storage.database import Database
-from storage.ledger import Ledger
-from storage.subjects import Subjects
+from storage.foundation import Foundation
+from storage.records import statements_of
+from storage.registers.subjects import Subjects
 
 _KEPT = frozenset(
     {
@@ -63,20 +61,11 @@ class Cost:
 class Costs:
     """Reads what a switch would cost; changes nothing."""
 
-    def __init__(
-        self,
-        *,
-        catalogue: Database,
-        ledger: Ledger,
-        subjects: Subjects,
-        retention: Retention,
-        clock: Clock = utc_now,
-    ) -> None:
-        self._catalogue = catalogue
-        self._ledger = ledger
+    def __init__(self, base: Foundation, *, subjects: Subjects) -> None:
+        self._catalogue = base.catalogue
         self._subjects = subjects
-        self._retention = retention
-        self._clock = clock
+        self._retention = base.retention
+        self._clock = base.clock
 
     def cost_of_stopping(self, external_subject: str, purposes: frozenset[Purpose]) -> Cost:
         """What refusing or withdrawing these purposes, all at once, would stop and delete.
@@ -89,7 +78,7 @@ class Costs:
         except NotFound:
             return cost([], [], [], 0, purposes, due_at=None)
         with self._catalogue.reading() as connection:
-            facts = self._ledger.facts(connection, subject.id)
+            facts = statements_of(connection, subject.id).facts
             open_runs = runs.open_runs_of_subject(connection, subject.id)
             return cost(
                 facts,

@@ -21,8 +21,8 @@ from models.schema.purposes import Purpose
 from storage.assembly import Storage, StorageAddresses
 from storage.catalogue.uploads import Upload, UploadState
 from storage.handles import Operation, Use
-from storage.reviews import APPROVED, REJECTED, Reviewer, settled_codes
-from storage.uploads import Conclusion
+from storage.registers.reviews import APPROVED, REJECTED, Reviewer, settled_codes
+from storage.registers.uploads import Conclusion
 from tests.storage.conftest import BOTH, VOICE, MovableClock, ReceivedFactory
 
 REVIEWER = Reviewer("Maria Li, data protection", "the passport photograph is alike", "mli")

@@ -27,18 +27,14 @@ from storage.catalogue import challenges, people, uploads
 from storage.catalogue.challenges import ChallengeRow, ChallengeState
 from storage.catalogue.uploads import Upload, UploadState
 from storage.chain import canonical
-from storage.clock import Clock, utc_now
-from storage.consents import Consents, Grant
-from storage.database import Database, Writing
+from storage.database import Writing
 from storage.door import Door
-from storage.evidence import Evidence
-from storage.gate import Gate
+from storage.foundation import Foundation
 from storage.identifiers import checked_id, random_id
-from storage.key_store import KeyStore
-from storage.ledger import Ledger
-from storage.subjects import Subjects
-from storage.uploads import Conclusion, Uploads
-from storage.vault import Vault
+from storage.registers.consents import Consents, Grant
+from storage.registers.evidence import Evidence
+from storage.registers.subjects import Subjects
+from storage.registers.uploads import Conclusion, Uploads
 
 TOKEN_BYTES: Final = 32
 _ASK_AGAIN: Final = "Ask for a new one with `likeness consent challenge`."
@@ -81,28 +77,23 @@ class Statements:
 
     def __init__(
         self,
+        base: Foundation,
         *,
-        catalogue: Database,
-        keys: KeyStore,
-        vault: Vault,
-        ledger: Ledger,
-        gate: Gate,
         door: Door,
         consents: Consents,
         subjects: Subjects,
         uploads: Uploads,
-        clock: Clock = utc_now,
     ) -> None:
-        self._catalogue = catalogue
-        self._keys = keys
-        self._vault = vault
-        self._ledger = ledger
-        self._gate = gate
+        self._catalogue = base.catalogue
+        self._keys = base.keys
+        self._vault = base.vault
+        self._ledger = base.ledger
+        self._gate = base.gate
         self._door = door
         self._consents = consents
         self._subjects = subjects
         self._uploads = uploads
-        self._clock = clock
+        self._clock = base.clock
 
     def issue(
         self,

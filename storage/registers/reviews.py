@@ -19,15 +19,12 @@ from models.schema.errors import BadInput, BadUsage, ConsentRefused, LimitExceed
 from storage.catalogue import objects, people, uploads
 from storage.catalogue.objects import StoredRow
 from storage.catalogue.uploads import Upload, UploadState
-from storage.clock import Clock, utc_now
-from storage.database import Database, Writing
+from storage.database import Writing
 from storage.door import Door
-from storage.gate import Gate, refusal
+from storage.foundation import Foundation
+from storage.gate import refusal
 from storage.identifiers import checked_id
-from storage.key_store import KeyStore
-from storage.ledger import Ledger
-from storage.uploads import Conclusion, Uploads
-from storage.vault import Vault
+from storage.registers.uploads import Conclusion, Uploads
 
 APPROVED: Final = "identification_approved"
 REJECTED: Final = "identification_rejected"
@@ -84,26 +81,15 @@ def is_approved(upload: Upload) -> bool:
 class Reviews:
     """What waits for somebody to say whose it is, and what was decided."""
 
-    def __init__(
-        self,
-        *,
-        catalogue: Database,
-        keys: KeyStore,
-        vault: Vault,
-        ledger: Ledger,
-        gate: Gate,
-        door: Door,
-        uploads: Uploads,
-        clock: Clock = utc_now,
-    ) -> None:
-        self._catalogue = catalogue
-        self._keys = keys
-        self._vault = vault
-        self._ledger = ledger
-        self._gate = gate
+    def __init__(self, base: Foundation, *, door: Door, uploads: Uploads) -> None:
+        self._catalogue = base.catalogue
+        self._keys = base.keys
+        self._vault = base.vault
+        self._ledger = base.ledger
+        self._gate = base.gate
         self._door = door
         self._uploads = uploads
-        self._clock = clock
+        self._clock = base.clock
 
     def waiting(self) -> list[Upload]:
         """What waits, and what was approved and not finished since; the nearest deadline first."""

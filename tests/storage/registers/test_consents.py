@@ -14,7 +14,7 @@ from models.schema.errors import BadInput, BadUsage, LikenessError, LimitExceede
 from models.schema.purposes import Purpose
 from storage.assembly import Storage
 from storage.catalogue.people import ACCOUNTS, SUBJECTS
-from storage.evidence import EVIDENCE_BYTES_MOST
+from storage.registers.evidence import EVIDENCE_BYTES_MOST
 from tests.storage.conftest import (
     AdmittedFactory,
     DeclareFactory,

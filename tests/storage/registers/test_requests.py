@@ -11,7 +11,7 @@ from models.schema.errors import BadUsage, LimitExceeded, NotFound
 from models.schema.purposes import Purpose
 from storage.assembly import Storage
 from storage.catalogue.requests import Request, RequestKind, RequestState
-from storage.requests import AUTHENTICATION_CHARACTERS_MOST, Handling
+from storage.registers.requests import AUTHENTICATION_CHARACTERS_MOST, Handling
 from tests.storage.conftest import AdmittedFactory, MovableClock
 
 CARD = "Zhang Wei showed identity card 110101199003070000"

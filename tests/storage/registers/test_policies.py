@@ -14,7 +14,7 @@ from models.schema.kinds import Role
 from models.schema.purposes import Purpose
 from storage.assembly import Storage
 from storage.handles import Operation, Use
-from storage.policies import Stale
+from storage.registers.policies import Stale
 from tests.storage.conftest import VOICE, AdmittedFactory, GrantFactory, MovableClock
 
 MATERIAL = (Change(reason=ChangeReason.SERVICE, purposes=VOICE),)

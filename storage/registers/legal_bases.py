@@ -10,13 +10,10 @@ from models.consent.legal_bases import CASES, LegalBasis, LegalUse
 from models.schema.errors import BadInput, NotFound
 from models.schema.kinds import KINDS
 from storage.catalogue import people
-from storage.clock import Clock, utc_now
-from storage.database import Database
-from storage.evidence import Evidence
-from storage.ledger import Ledger
+from storage.foundation import Foundation
 from storage.records import LEGAL_BASIS, LEGAL_BASIS_ENDED, statements_of
-from storage.subjects import Subjects
-from storage.vault import Vault
+from storage.registers.evidence import Evidence
+from storage.registers.subjects import Subjects
 
 LONGEST: Final = timedelta(days=3 * 366)
 """A basis that is still needed after this is recorded anew; none is for ever."""
@@ -25,20 +22,12 @@ LONGEST: Final = timedelta(days=3 * 366)
 class LegalBases:
     """Records, ends and lists legal bases."""
 
-    def __init__(
-        self,
-        *,
-        catalogue: Database,
-        vault: Vault,
-        ledger: Ledger,
-        subjects: Subjects,
-        clock: Clock = utc_now,
-    ) -> None:
-        self._catalogue = catalogue
-        self._vault = vault
-        self._ledger = ledger
+    def __init__(self, base: Foundation, *, subjects: Subjects) -> None:
+        self._catalogue = base.catalogue
+        self._vault = base.vault
+        self._ledger = base.ledger
         self._subjects = subjects
-        self._clock = clock
+        self._clock = base.clock
 
     def record(
         self,
