@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from flows.intake import opened, pieces
 from flows.settings import Settings
+from flows.times import stamp
 from models.consent.reasons import Reason
 from models.consent.statement import LANGUAGES, Comparison, compare, reasons_for
 from models.media.limits import MediaLimits
@@ -120,7 +121,7 @@ def issued_fields(issued: Issued) -> dict[str, object]:
         "purpose": asked.purpose.value,
         "language": asked.sentence.language,
         "sentence": asked.sentence.text,
-        "expires": asked.expires_at.isoformat(),
+        "expires": stamp(asked.expires_at),
     }
     return fields if issued.token is None else {**fields, "token": issued.token}
 

@@ -8,9 +8,9 @@ import typer
 
 from flows.cli.answers import Answer, Json, answering
 from flows.cli.moments import moment_from
-from flows.cli.upload import stamp
 from flows.declaring import evidence_from
 from flows.opening import storage
+from flows.times import stamp
 from models.consent.legal_bases import LegalBasis, LegalUse
 from models.schema.errors import BadUsage
 from models.schema.kinds import KINDS

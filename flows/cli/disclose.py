@@ -10,9 +10,9 @@ import typer
 from flows.cli.answers import Answer, Json, answering
 from flows.cli.confirming import confirm
 from flows.cli.moments import moment_from
-from flows.cli.upload import stamp
 from flows.declaring import evidence_from, purposes_from
 from flows.opening import storage
+from flows.times import stamp
 from models.consent.disclosure import Ground, Recipient, RecipientKind
 from models.schema.errors import BadUsage
 from models.schema.kinds import KINDS

@@ -9,9 +9,9 @@ import typer
 from flows.cli.answers import Answer, Json, answering
 from flows.cli.confirming import confirm
 from flows.cli.moments import day_from
-from flows.cli.upload import stamp
 from flows.declaring import evidence_from
 from flows.opening import storage
+from flows.times import stamp
 
 noun = typer.Typer(
     help="People under 18: flags, ages, whose guardian is still missing.", no_args_is_help=True

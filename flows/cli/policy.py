@@ -8,9 +8,9 @@ import typer
 
 from flows.cli.answers import Answer, Json, answering
 from flows.cli.moments import moment_from
-from flows.cli.upload import stamp
 from flows.declaring import purposes_from
 from flows.opening import storage
+from flows.times import stamp
 from models.consent.policies import BASELINE, Change, ChangeReason, PolicyVersion
 from models.schema.errors import BadUsage
 from storage.registers.policies import Stale

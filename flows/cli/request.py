@@ -9,6 +9,7 @@ import typer
 from flows.cli.answers import Answer, Json, answering
 from flows.opening import storage
 from flows.rights import records
+from flows.times import stamp
 from storage.catalogue.requests import Request
 from storage.clock import utc_now
 
@@ -71,5 +72,5 @@ def _line(request: Request) -> str:
     late = "  LATE" if _is_late(request) else ""
     return (
         f"{request.id}  {request.kind.value}  {request.state.value:<8}  "
-        f"due {records.stamp(request.due_at)}{late}"
+        f"due {stamp(request.due_at)}{late}"
     )

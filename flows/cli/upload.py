@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ import typer
 from flows.cli.answers import Answer, Json, answering, say
 from flows.opening import storage
 from flows.report.serving import report_bytes, serve_report
+from flows.times import stamp
 from flows.uploading import sentences
 from models.schema.errors import BadInput
 from storage.catalogue.objects import StoredRow
@@ -108,11 +108,6 @@ def summary(upload: Upload) -> dict[str, Any]:
         "size_bytes": upload.size_bytes,
         "duplicate_of": upload.duplicate_of,
     }
-
-
-def stamp(at: datetime) -> str:
-    """RFC 3339, UTC, whole seconds."""
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _object(row: StoredRow) -> dict[str, Any]:

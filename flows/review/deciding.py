@@ -10,6 +10,7 @@ import pwd
 from typing import Any
 
 from flows.opening import storage
+from flows.times import stamp_or_none
 from flows.uploading import Result, told
 from models.schema.verdict import Level
 from storage.catalogue.uploads import Upload
@@ -43,8 +44,8 @@ def item(upload: Upload) -> dict[str, Any]:
         "voices": (outcome.get("voice") or {}).get("speakers"),
         "faces": (outcome.get("face") or {}).get("faces"),
         "media_seconds": outcome.get("media_seconds"),
-        "waiting_since": _stamp(upload.ended_at),
-        "expires": _stamp(upload.expires_at),
+        "waiting_since": stamp_or_none(upload.ended_at),
+        "expires": stamp_or_none(upload.expires_at),
     }
 
 
@@ -79,7 +80,3 @@ def _system_user() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return str(os.getuid())
-
-
-def _stamp(at: Any) -> str | None:
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ") if at is not None else None

@@ -19,6 +19,7 @@ from flows.rights import page, records
 from flows.rights.endings import ending
 from flows.rights.folder import Folder, Written, new_folder
 from flows.rights.page import Given, NotGiven, PageContent
+from flows.times import stamp, stamp_or_none
 from models.schema.errors import Frozen, KeyDestroyed, NotFound, Tampered
 from models.schema.kinds import Content, Role, kind_named
 from storage.assembly import Storage
@@ -173,7 +174,7 @@ def _records(storage: Storage, folder: Folder, content: PageContent) -> None:
     why = {each.row.id: each.why for each in content.not_given}
     tables: dict[str, Any] = {
         "person": {
-            "made_at": records.stamp(held.at),
+            "made_at": stamp(held.at),
             "region": held.subject.region,
             "ages": [age.model_dump(mode="json") for age in held.ages],
             "request": content.request.id,
@@ -221,9 +222,9 @@ def _uploads(storage: Storage, content: PageContent) -> Iterator[dict[str, Any]]
             "state": upload.state.value,
             "file_name": content.file_names[upload.id],
             "transcript": clean(storage.subject_access.transcript(upload)),
-            "received_at": records.stamp(upload.created_at),
-            "ended_at": records.stamp_or_none(upload.ended_at),
-            "expires_at": records.stamp_or_none(upload.expires_at),
+            "received_at": stamp(upload.created_at),
+            "ended_at": stamp_or_none(upload.ended_at),
+            "expires_at": stamp_or_none(upload.expires_at),
             "size_bytes": upload.size_bytes,
             "uploader": upload.uploader,
             "purposes": {p.value: sequence for p, sequence in sorted(upload.basis.items())},

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, Final
 
+from flows.times import stamp, stamp_or_none
 from models.consent.decision import Decision
 from models.consent.facts import Fact
 from storage.access_log import Access
@@ -17,16 +17,6 @@ from storage.registers.subject_access import Entry
 
 _OF_OTHERS: Final = frozenset({"guardian"})
 """Parts of a ledger payload that are a pseudonym of somebody else."""
-
-
-def stamp(at: datetime) -> str:
-    """RFC 3339, UTC, whole seconds."""
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def stamp_or_none(at: datetime | None) -> str | None:
-    """The same, None where there is none."""
-    return None if at is None else stamp(at)
 
 
 def consent(fact: Fact) -> dict[str, Any]:
