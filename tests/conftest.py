@@ -7,9 +7,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.servers.postgres import postgres
 from tests.servers.s3 import S3Server, s3_server
+
+# A machine that is busy with something else breaks no law.
+settings.register_profile("house", deadline=None)
+settings.load_profile("house")
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
 
