@@ -70,7 +70,7 @@ class Extraction:
             with decode(
                 file,
                 self._facts,
-                self._settings.media,
+                self._settings.media_limits,
                 sound=self._voice is not None,
                 picture=self._face is not None,
                 longest_side_pixels=self._settings.face_picture_side_pixels,

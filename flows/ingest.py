@@ -106,7 +106,10 @@ def admit(upload: str) -> bool:
     """Whether the file is something that can be processed; a rejected one is concluded."""
     house = storage()
     facts = admitted_facts(
-        house, house.uploads.by_id(upload), limits=settings().media, scratch=settings().scratch
+        house,
+        house.uploads.by_id(upload),
+        limits=settings().media_limits,
+        scratch=settings().scratch,
     )
     return facts is not None
 

@@ -94,7 +94,7 @@ def _scratch(settings: Settings) -> Check:
         free = shutil.disk_usage(settings.home).free
     except OSError as error:
         return Check("home", False, True, error.strerror or "", "set LIKENESS_HOME")
-    enough = free > settings.media.size_bytes * 2
+    enough = free > settings.media_limits.size_bytes * 2
     return Check("home", enough, True, f"{free / 1024**3:.1f} GiB free", "make space")
 
 

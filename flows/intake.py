@@ -70,7 +70,7 @@ def pieces(stream: BinaryIO, limits: MediaLimits) -> Iterator[bytes]:
 def _too_large(limits: MediaLimits) -> LimitExceeded:
     return LimitExceeded(
         f"The file is larger than {limits.size_bytes / 1024**2:.0f} MiB.",
-        remedy="Upload a shorter recording, or raise LIKENESS_MEDIA__SIZE_BYTES.",
+        remedy="Upload a shorter recording, or raise LIKENESS_MEDIA_LIMITS__SIZE_BYTES.",
     )
 
 

@@ -39,14 +39,14 @@ def rehearse(
     if not allowed:
         return row
     try:
-        with opened(file, settings.media) as source:
+        with opened(file, settings.media_limits) as source:
             settings.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
             with unlinked_file(settings.scratch) as copy:
-                for piece in pieces(source, settings.media):
+                for piece in pieces(source, settings.media_limits):
                     copy.write(piece)
                 copy.flush()
                 copy.seek(0)
-                facts = probe(copy, settings.media)
+                facts = probe(copy, settings.media_limits)
         require_useful(facts, frozenset(allowed))
     except BadInput as error:
         reasons.append({"code": error.reason, "english": f"{error.message} {error.remedy}"})

@@ -11,13 +11,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from models.consent.rules import ConsentRules
 from models.consent.settings import StatementSettings
 from models.face.settings import FaceSettings
 from models.media.limits import MediaLimits
+from models.schema.errors import BadUsage
 from models.schema.retention import Retention
 from models.voice.settings import VoiceSettings
 from storage.assembly import StorageAddresses
@@ -45,7 +46,8 @@ class Settings(BaseSettings):
     """Language of reports and messages."""
     face_picture_side_pixels: int = Field(default=1280, ge=320, le=3840)
     """Longest side at which the picture is decoded: 720p, beyond which faces gain nothing."""
-    media: MediaLimits = MediaLimits()
+    media_limits: MediaLimits = MediaLimits()
+    """Not `media`: the variable LIKENESS_MEDIA names the recordings that the tests use."""
     voice: VoiceSettings = VoiceSettings()
     face: FaceSettings = FaceSettings()
     statement: StatementSettings = StatementSettings()
@@ -75,5 +77,15 @@ class Settings(BaseSettings):
 
 @lru_cache(maxsize=1)
 def settings() -> Settings:
-    """The settings of this process."""
-    return Settings()
+    """The settings of this process; raises BadUsage for a variable that cannot be read."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        places = {"__".join(str(part) for part in each["loc"]).upper() for each in error.errors()}
+        named = ", ".join(f"LIKENESS_{place}" for place in sorted(places))
+    except SettingsError:
+        named = "a nested one, which is written as JSON or with __ between its parts"
+    raise BadUsage(
+        f"A setting in the environment cannot be used: {named}.",
+        remedy="Correct the variable or unset it; flows/settings.py says what each may hold.",
+    )

@@ -171,7 +171,7 @@ class _Sounds:
 
 def _limits(settings: Settings) -> MediaLimits:
     statement = settings.statement
-    return settings.media.model_copy(
+    return settings.media_limits.model_copy(
         update={"size_bytes": statement.size_bytes, "decoded_seconds": statement.decoded_seconds}
     )
 

@@ -80,8 +80,8 @@ def _take_in_and_admit(request: Request) -> Upload:
         file_name=request.file.name,
         transcript=request.transcript,
     )
-    upload = take_in(house, request.file, declaration, settings().media)
-    admitted_facts(house, upload, limits=settings().media, scratch=settings().scratch)
+    upload = take_in(house, request.file, declaration, settings().media_limits)
+    admitted_facts(house, upload, limits=settings().media_limits, scratch=settings().scratch)
     return house.uploads.by_id(upload.id)
 
 

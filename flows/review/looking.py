@@ -113,7 +113,7 @@ def _people(file: BinaryIO, facts: MediaFacts, settings: Settings) -> tuple[Seen
     with decode(
         file,
         facts,
-        settings.media,
+        settings.media_limits,
         sound=False,
         picture=True,
         longest_side_pixels=settings.face_picture_side_pixels,
@@ -151,7 +151,7 @@ def _voices(
             spoken.write(kept.tobytes())
             lengths.append(len(kept))
 
-        with decode(file, facts, settings.media, sound=True, picture=False) as stream:
+        with decode(file, facts, settings.media_limits, sound=True, picture=False) as stream:
             for piece in stream:
                 if isinstance(piece, SoundPiece):
                     for segment in extractor.push(piece):

@@ -230,3 +230,28 @@ def test_an_answer_that_cannot_be_written_is_a_fault_in_one_line(house: House) -
     assert done.stderr.splitlines() == [
         "likeness: The answer cannot be written (No space left on device)."
     ]
+
+
+def test_the_variable_that_names_the_tests_recordings_is_no_setting(
+    house: House, tmp_path: Path
+) -> None:
+    assert house.run("consent", "show", "--subject", "s", LIKENESS_MEDIA=str(tmp_path)).code == 0
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("LIKENESS_RETENTION__REQUEST_DAYS", "soon"),
+        ("LIKENESS_LANGUAGE", "xx"),
+        ("LIKENESS_CONSENT", "no json"),
+        ("LIKENESS_CONSENT__LEAST_EVIDENCE", '{"fun": "spoken"}'),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named_and_its_value_is_not(
+    house: House, variable: str, value: str
+) -> None:
+    said = house.run("consent", "show", "--subject", "s", **{variable: value})
+    assert said.code == 2
+    assert "LIKENESS_" in said.fields["error"]["message"] or "nested" in said.out
+    assert value not in said.out + said.err
+    assert not house.home.exists()
