@@ -30,7 +30,7 @@ from models.schema.purposes import Purpose
 from storage.registers.uploads import Declaration
 grant = grant_from("agreed at the desk", himself=True, authorised_by=None, explicit=False)
 declaration = Declaration(sys.argv[2], None, frozenset({Purpose.VOICE_CLONING}), grant, sys.argv[1])
-print(take_in(storage(), Path(sys.argv[1]), declaration, settings().media).id)
+print(take_in(storage(), Path(sys.argv[1]), declaration, settings().media_limits).id)
 """
 
 

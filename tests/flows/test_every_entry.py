@@ -187,7 +187,7 @@ def _take_in(house: House) -> int:
     declaration = Declaration(SUBJECT, None, frozenset({Purpose.VOICE_CLONING}), grant)
     try:
         taken = take_in(
-            house.storage, house.recording, declaration, flows.settings.settings().media
+            house.storage, house.recording, declaration, flows.settings.settings().media_limits
         )
     except LikenessError as error:
         return error.exit_code
@@ -473,7 +473,7 @@ def _wait(storage: Storage, upload: str) -> None:
     """What ingest leaves of a recording in which it heard two voices."""
     settings = flows.settings.settings()
     row = storage.uploads.by_id(upload)
-    assert admitted_facts(storage, row, limits=settings.media, scratch=settings.scratch)
+    assert admitted_facts(storage, row, limits=settings.media_limits, scratch=settings.scratch)
     run = storage.door.begin(upload, role=Role.INGEST, purposes=row.purposes)
     storage.door.put(
         run, "original", [b"a recording"], expires_at=storage.uploads.identification_deadline()

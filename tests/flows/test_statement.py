@@ -63,7 +63,7 @@ def ask(
     """Issues challenges whose words were drawn beforehand."""
     draws: Iterator[tuple[str, ...]] = iter(DRAWN)
     monkeypatch.setattr(
-        "storage.statements.new_sentence",
+        "storage.registers.statements.new_sentence",
         lambda purpose, language, of: sentence_of(purpose, language, of, next(draws)),
     )
     return lambda *, link=False: challenge(storage, "s-1", CLONING, "en", settings, link=link)
