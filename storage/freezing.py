@@ -7,7 +7,8 @@ older copy must not forget it (invariant 5).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -24,6 +25,7 @@ from storage.database import Database, Writing
 from storage.identifiers import random_id
 from storage.key_store import KeyStore, RecordedFreeze
 from storage.ledger import Ledger
+from storage.restoration import bring_current
 
 FREEZE_LIFTED: Final = "freeze_lifted"
 
@@ -44,8 +46,6 @@ class Stop:
     """How long the erasure waits for what is missing; None: it may start at once."""
     awaits: str | None = None
     """Id of the recipient whose agreement, or the person's consent to it, would lift the stop."""
-    sealed: bytes | None = None
-    """What is kept encrypted beside the ledger entry."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,19 @@ def freeze(
     retention: Retention,
 ) -> Stopped:
     """Commit the stop and answer once both databases have it; raises NotFound."""
-    with catalogue.writing() as writing:
+    with stopping(catalogue, keys, ledger) as writing:
         return freeze_within(writing, keys, ledger, stop, now=now, retention=retention)
+
+
+@contextmanager
+def stopping(catalogue: Database, keys: KeyStore, ledger: Ledger) -> Iterator[Writing]:
+    """The transaction that a stop is written in.
+
+    A stop waits for nobody: on a restored catalogue it does first what reconcile would.
+    """
+    bring_current(catalogue, keys, ledger)
+    with catalogue.writing() as writing:
+        yield writing
 
 
 def freeze_within(
@@ -92,9 +103,7 @@ def freeze_within(
     }
     if stop.purpose is not None:
         payload["purpose"] = stop.purpose.value
-    sequence = ledger.append(
-        writing, stop.cause, payload, subject_id=subject_id, sealed=stop.sealed
-    )
+    sequence = ledger.append(writing, stop.cause, payload, subject_id=subject_id)
     row = FreezeRow(
         id=random_id(),
         scope=stop.scope,

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from models.consent.decision import Decision, Question, Record, decide, valid_grants
 from models.consent.disclosure import Ground, Handover, HandoverDecision, decide_handover
 from models.consent.legal_bases import LegalUse, basis_for
 from models.consent.rules import ConsentRules
-from models.schema.errors import ConsentRefused, DoorShut, Frozen, NotFound
+from models.schema.errors import ConsentRefused, Frozen, NotFound
 from models.schema.purposes import Purpose
 from storage.catalogue import freezes, people
-from storage.catalogue.decisions import LEDGER_ENTRIES
 from storage.catalogue.disclosures import disclosure_by_id, recipient_by_id
 from storage.catalogue.objects import StoredRow
 from storage.catalogue.people import Subject
@@ -22,6 +21,7 @@ from storage.catalogue.uploads import Upload, UploadState
 from storage.clock import Clock, utc_now
 from storage.database import Database, Writing
 from storage.key_store import KeyStore
+from storage.recorded_head import require_held
 from storage.records import record_of, statements_of
 
 
@@ -200,27 +200,8 @@ class Gate:
         """A writing transaction that begins by refusing a catalogue older than the key store."""
         recorded = keys.ledger_head()
         with catalogue.writing() as writing:
-            self.require_current(writing.connection, recorded)
+            require_held(writing.connection, recorded)
             yield writing
-
-    @staticmethod
-    def require_current(connection: Connection, recorded_head: tuple[int, str]) -> None:
-        """Refuse while the catalogue is older than what the key store recorded (invariant 5).
-
-        `recorded_head` must have been read before the caller's transaction began.
-        """
-        sequence, digest = recorded_head
-        if not sequence:
-            return
-        # Its hash too: a restored copy that went on by itself has other entries at these numbers.
-        found = connection.execute(
-            select(LEDGER_ENTRIES.c.hash).where(LEDGER_ENTRIES.c.sequence == sequence)
-        ).scalar()
-        if found != digest:
-            raise DoorShut(
-                f"The key store recorded decision {sequence}, which this catalogue does not hold: "
-                "it was restored from an older copy."
-            )
 
 
 def refusal(refused: Iterable[Decision]) -> ConsentRefused:

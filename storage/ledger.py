@@ -18,7 +18,7 @@ from nacl.utils import random as random_bytes
 from sqlalchemy import Connection, delete, insert, select, update
 
 from models.consent.facts import CLOCK_SKEW
-from models.schema.errors import BadUsage, DoorShut, LikenessError
+from models.schema.errors import BadUsage, LikenessError
 from storage.catalogue.decisions import LEDGER_ENTRIES, LEDGER_PAYLOADS, LEDGER_TIP
 from storage.chain import (
     BEGINNING,
@@ -36,6 +36,7 @@ from storage.checkpoints import Checkpoints, tip
 from storage.clock import Clock, utc_now
 from storage.database import Database, Writing
 from storage.key_store import KeyStore
+from storage.recorded_head import require_held
 
 _SALT_BYTES: Final = 32
 
@@ -85,7 +86,7 @@ class Ledger:
         backwards; then nothing is written.
         """
         newest = tip(writing.connection)
-        self._require_newest(writing.connection)
+        require_held(writing.connection, self._keys.ledger_head())
         return self._write(
             writing,
             newest[0] + 1,
@@ -124,7 +125,7 @@ class Ledger:
         """
         with self._database.writing() as writing:
             newest = tip(writing.connection)
-            self._require_newest(writing.connection)
+            require_held(writing.connection, self._keys.ledger_head())
             last, now = self._newest_at(writing.connection, newest[0]), self._clock()
             if last is None or now >= last - CLOCK_SKEW:
                 raise BadUsage(
@@ -196,25 +197,6 @@ class Ledger:
         return connection.execute(
             select(LEDGER_PAYLOADS.c.sealed).where(LEDGER_PAYLOADS.c.sequence == sequence)
         ).scalar()
-
-    def is_current(self, connection: Connection) -> bool:
-        """Whether the catalogue holds the newest entry that the key store recorded."""
-        recorded, digest = self._keys.ledger_head()
-        if not recorded:
-            return True
-        # Its hash too: a number alone could be another entry's.
-        found = connection.execute(
-            select(LEDGER_ENTRIES.c.hash).where(LEDGER_ENTRIES.c.sequence == recorded)
-        ).scalar()
-        return bool(found == digest)
-
-    def _require_newest(self, connection: Connection) -> None:
-        """No entry may follow one that the key store never saw, or take the place of a lost one."""
-        if not self.is_current(connection):
-            raise DoorShut(
-                "The catalogue does not hold the newest decision that the key store recorded: it "
-                "was restored from an older copy."
-            )
 
     def _moment(self, connection: Connection, newest: int) -> str:
         """The time of a new entry, never before the one it follows."""

@@ -10,6 +10,7 @@ from storage.catalogue.freezes import FreezeRow, Scope
 from storage.database import Database
 from storage.key_store import KeyStore
 from storage.ledger import Ledger
+from storage.recorded_head import holds
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ def apply_recorded(catalogue: Database, keys: KeyStore, ledger: Ledger) -> Resto
 
 def bring_current(catalogue: Database, keys: KeyStore, ledger: Ledger) -> None:
     """The same where the catalogue is behind; else one look at each database."""
+    recorded = keys.ledger_head()
     with catalogue.reading() as connection:
-        current = ledger.is_current(connection)
+        current = holds(connection, recorded)
     if not current:
         apply_recorded(catalogue, keys, ledger)

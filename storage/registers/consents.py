@@ -30,13 +30,12 @@ from storage.catalogue.people import Subject
 from storage.catalogue.policies import all_policies
 from storage.database import Writing
 from storage.foundation import Foundation
-from storage.freezing import Stop, Stopped, freeze_within, lift_within
+from storage.freezing import Stop, Stopped, freeze_within, lift_within, stopping
 from storage.records import statements_of
 from storage.registers.disclosures import TRANSFER
 from storage.registers.evidence import EVIDENCE_BYTES_MOST, Evidence
 from storage.registers.minors import Minors
 from storage.registers.subjects import Subjects
-from storage.restoration import bring_current
 
 
 @dataclass(frozen=True)
@@ -193,9 +192,7 @@ class Consents:
     def refuse(self, external_subject: str, purpose: Purpose) -> Stopped:
         """Record a refusal (Policy P04): stops the purpose as a withdrawal does."""
         subject_id = self._subjects.ensure(external_subject, account=None)
-        # A stop waits for nobody: on a restored catalogue it does first what reconcile would.
-        bring_current(self._catalogue, self._keys, self._ledger)
-        with self._catalogue.writing() as writing:
+        with stopping(self._catalogue, self._keys, self._ledger) as writing:
             granted = self._was_granted(writing.connection, subject_id, purpose)
             return self._stop(writing, subject_id, purpose, Event.REFUSAL, owes_erasure=granted)
 
@@ -205,8 +202,7 @@ class Consents:
         Raises NotFound for an unknown person, BadUsage when the purpose was never granted.
         """
         subject = self._subjects.known(external_subject)
-        bring_current(self._catalogue, self._keys, self._ledger)
-        with self._catalogue.writing() as writing:
+        with stopping(self._catalogue, self._keys, self._ledger) as writing:
             if not self._was_granted(writing.connection, subject.id, purpose):
                 raise BadUsage(
                     f"Consent for {purpose.value} was never given, so it cannot be withdrawn.",

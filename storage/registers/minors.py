@@ -18,7 +18,7 @@ from storage.catalogue import freezes
 from storage.catalogue.freezes import Scope
 from storage.database import Writing
 from storage.foundation import Foundation
-from storage.freezing import Stop, Stopped, freeze_within, lift_within
+from storage.freezing import Stop, Stopped, freeze_within, lift_within, stopping
 from storage.records import AGE_STATED, statements_of
 from storage.registers.evidence import Evidence
 from storage.registers.subjects import Subjects
@@ -58,7 +58,7 @@ class Minors:
         band = self._band(turns_18_on, fourteen_or_under=fourteen_or_under)
         subject = self._subjects.known(external_subject)
         now = self._clock()
-        with self._catalogue.writing() as writing:
+        with stopping(self._catalogue, self._keys, self._ledger) as writing:
             self._state(writing, subject.id, band, turns_18_on)
             stop = Stop(
                 scope=Scope.SUBJECT,

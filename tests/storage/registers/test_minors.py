@@ -194,3 +194,16 @@ def test_a_restored_catalogue_knows_which_stops_were_lifted(
     again = restored_catalogue(happens)
     again.reconciler.run()
     assert again.minors.waiting() == []
+
+
+def test_a_flag_stops_use_on_a_restored_catalogue_too(
+    storage: Storage,
+    admitted: AdmittedFactory,
+    grant: GrantFactory,
+    restored_catalogue: Callable[[Callable[[], object]], Storage],
+) -> None:
+    admitted()
+    again = restored_catalogue(lambda: storage.consents.grant("s-2", VOICE, grant()))
+    again.minors.flag("s-1", turns_18_on=None, fourteen_or_under=False)
+    assert "frozen" in _codes(again)
+    assert list(again.verification.findings()) == []
