@@ -8,13 +8,16 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import wraps
-from typing import Annotated, Any, ParamSpec
+from typing import Annotated, Any, Final, ParamSpec
 
 import typer
 
 from models.schema.errors import ConsentRefused, LikenessError
 
 P = ParamSpec("P")
+
+EXIT_BY_STATE: Final = {"rejected": 2, "abandoned": 2, "refused": 3}
+"""Exit codes of what became of an upload; 0 for every other state."""
 
 Json = Annotated[
     bool, typer.Option("--json", help="Print exactly one JSON object on standard output.")

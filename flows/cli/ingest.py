@@ -7,12 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli.answers import Answer, Json, answering, error_fields, say
+from flows.cli.answers import EXIT_BY_STATE, Answer, Json, answering, error_fields, say
 from flows.declaring import grant_from, purposes_from
 from models.schema.errors import BadUsage, LikenessError
 from models.schema.purposes import Purpose
 
-_EXIT_BY_STATE = {"rejected": 2, "abandoned": 2, "refused": 3}
 _ORDER = (1, 4, 3, 2)
 """Of several uploads the first of these that occurred is the exit code."""
 
@@ -100,7 +99,7 @@ def ingest(
 
 
 def _exit_code(result: Any) -> int:
-    return _EXIT_BY_STATE.get(str(result.fields["state"]), 0)
+    return EXIT_BY_STATE.get(str(result.fields["state"]), 0)
 
 
 def _text(transcript: str | None) -> str | None:
@@ -125,7 +124,7 @@ def _dry_run(paths: list[Path], subject: str, purposes: frozenset[Purpose]) -> A
     for path in paths:
         try:
             row = rehearse(house, path, subject, purposes, settings())
-            codes.append(_EXIT_BY_STATE.get(row["state"], 0))
+            codes.append(EXIT_BY_STATE.get(row["state"], 0))
         except LikenessError as error:
             row = {"upload": None, "state": "rejected", "reasons": [error_fields(error)]}
             codes.append(error.exit_code)

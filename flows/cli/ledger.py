@@ -9,6 +9,7 @@ import typer
 
 from flows.cli.answers import Answer, Json, answering
 from flows.cli.confirming import confirm
+from flows.cli.writing import write_out
 from flows.opening import storage
 from models.schema.errors import BadInput, NotFound
 from storage.checkpoints import checkpoint_from
@@ -100,13 +101,7 @@ def checkpoint(
     if made is None:
         raise NotFound("The ledger is still empty.", remedy="Nothing has been decided yet.")
     if out is not None:
-        try:
-            out.write_text(made.as_json() + "\n", encoding="utf-8")
-        except OSError as error:
-            raise BadInput(
-                f"The checkpoint cannot be written there ({error.strerror}).",
-                remedy="Give --out a path in a folder that exists and is yours.",
-            ) from None
+        write_out(out, f"{made.as_json()}\n".encode(), what="checkpoint")
     return Answer(
         {"ok": True, "checkpoint": vars(made)},
         lines=[f"entry {made.sequence}: {made.hash}", f"signed by {made.key}"],

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli.answers import Answer, Json, answering, say
+from flows.cli.answers import EXIT_BY_STATE, Answer, Json, answering, say
 from flows.cli.confirming import confirm
 from flows.opening import storage
 from flows.review import deciding
@@ -22,8 +22,6 @@ UploadId = Annotated[str, typer.Option("--upload", help="The upload's id.")]
 By = Annotated[str, typer.Option("--by", help="Who decides; kept encrypted beside the decision.")]
 Why = Annotated[str, typer.Option("--reason", help="Why; kept encrypted beside the decision.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
-
-_EXIT_BY_STATE = {"rejected": 2, "abandoned": 2, "refused": 3}
 
 
 @noun.command("list")
@@ -112,7 +110,7 @@ def approve(
     return Answer(
         result.fields,
         lines=result.lines,
-        exit_code=_EXIT_BY_STATE.get(str(result.fields["state"]), 0),
+        exit_code=EXIT_BY_STATE.get(str(result.fields["state"]), 0),
     )
 
 

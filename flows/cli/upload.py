@@ -8,11 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from flows.cli.answers import Answer, Json, answering, say
+from flows.cli.writing import write_out
 from flows.opening import storage
 from flows.report.serving import report_bytes, serve_report
 from flows.times import stamp
 from flows.uploading import sentences
-from models.schema.errors import BadInput
 from storage.catalogue.objects import StoredRow
 from storage.catalogue.uploads import Upload
 
@@ -81,13 +81,7 @@ def report(
     if out is None:
         serve_report(page, announce=say)
         return Answer({"upload": upload, "bytes": len(page)})
-    try:
-        out.write_bytes(page)
-    except OSError as error:
-        raise BadInput(
-            f"The report cannot be written there ({error.strerror}).",
-            remedy="Give --out a path in a folder that exists and is yours.",
-        ) from None
+    write_out(out, page, what="report")
     return Answer(
         {"upload": upload, "out": str(out), "bytes": len(page)},
         lines=[f"written: {out}  (a plain copy of personal data; delete it when you are done)"],
