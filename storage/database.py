@@ -20,7 +20,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
-from models.schema.errors import BadUsage, ServiceUnavailable
+from models.schema.errors import BadUsage, LikenessError, ServiceUnavailable
 
 SQLITE_BUSY_MILLISECONDS: Final = 30_000
 _LOOPBACK: Final = {None, "", "localhost", "127.0.0.1", "::1"}
@@ -108,6 +108,27 @@ class Database:
                 yield writing
             for follow in writing.after_commit:
                 follow()
+
+    @contextmanager
+    def rebuilding(self) -> Iterator[Connection]:
+        """A writing transaction in which tables that others refer to may be made anew.
+
+        SQLite changes a column by copying its table, which would count as deleting all rows; so
+        references are checked once, at the end. Raises LikenessError where one points nowhere.
+        """
+        with self._translated():
+            connection = self.engine.connect().execution_options(house_writes=True)
+            with connection:
+                if self.embedded:
+                    # Before the transaction begins: inside one this pragma does nothing.
+                    connection.connection.cursor().execute("PRAGMA foreign_keys=OFF")
+                with connection.begin():
+                    yield connection
+                    if (
+                        self.embedded
+                        and connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+                    ):
+                        raise LikenessError(f"A row of the {self.what} refers to one that is gone.")
 
     def truncate_log(self) -> None:
         """Empty SQLite's write-ahead log, so that erased pages do not linger in it."""

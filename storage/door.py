@@ -27,6 +27,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from models.consent.legal_bases import LegalUse
+from models.schema.erasure import ErasureGround
 from models.schema.errors import (
     BadUsage,
     FenceLost,
@@ -330,7 +331,7 @@ class Door:
         *,
         purpose: Purpose | None,
         cause: str,
-        ground: str | None = None,
+        ground: ErasureGround | None = None,
         payload: dict[str, str] | None = None,
     ) -> Stopped:
         """Stop every use that the scope covers, in one commit; see `storage.freezing`.

@@ -14,17 +14,22 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, select
+from nacl.utils import random as random_bytes
+from sqlalchemy import Connection
 
+from models.receipts.reference import SALT_BYTES, reference_of
+from models.schema.erasure import ErasureGround, Requester
 from models.schema.errors import NotFound
 from models.schema.purposes import Purpose
 from models.schema.retention import Retention
-from storage.catalogue import freezes, people, runs, uploads
-from storage.catalogue.freezes import FreezeRow, Order, Scope
+from storage.catalogue import avatars, freezes, lineage, orders, people, runs, uploads
+from storage.catalogue.freezes import FreezeRow, Scope
+from storage.catalogue.orders import Order, OrderState
 from storage.database import Database, Writing
 from storage.identifiers import random_id
 from storage.key_store import KeyStore, RecordedFreeze
 from storage.ledger import Ledger
+from storage.recorded_erasures import RecordedErasures
 from storage.restoration import bring_current
 
 FREEZE_LIFTED: Final = "freeze_lifted"
@@ -39,13 +44,19 @@ class Stop:
     purpose: Purpose | None
     cause: str
     """The ledger event: `withdrawal`, `refusal`, or what else stopped it."""
-    ground: str | None
-    """Policy P17 code of the erasure that is owed; None where nothing is to be erased."""
+    ground: ErasureGround | None
+    """Why an erasure is owed; None where nothing is to be erased."""
     payload: dict[str, str]
     erase_after: timedelta | None = None
     """How long the erasure waits for what is missing; None: it may start at once."""
     awaits: str | None = None
     """Id of the recipient whose agreement, or the person's consent to it, would lift the stop."""
+    requester: Requester = Requester.PERSON
+    """Who asked for the erasure."""
+    named: str | None = None
+    """The caller's own id of whom or what is to be erased, for the receipt's salted reference."""
+    keep_shared: bool = False
+    """The person chose that uploads which other avatars need stay (Policy P15)."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +106,26 @@ def freeze_within(
     """The same inside the caller's transaction, which may check more before it stops."""
     connection = writing.connection
     subject_id = _lock(connection, stop)
+    sequence = ledger.append(writing, stop.cause, _payload(stop, now), subject_id=subject_id)
+    row = _freeze(writing, keys, stop, stop.scope, stop.scope_id, sequence, now)
+    together: set[str] = set()
+    if stop.scope is Scope.AVATAR:
+        together = lineage.uploads_that_go(connection, stop.scope_id, keep_shared=stop.keep_shared)
+        for upload_id in sorted(together):
+            _freeze(writing, keys, stop, Scope.UPLOAD, upload_id, sequence, now)
+    order_id = None
+    if stop.ground is not None:
+        order_id = _owe(writing, keys, stop, stop.ground, sequence, now, retention)
+    stopped = runs.stop_runs(
+        connection,
+        scope_condition=lineage.runs_in(stop.scope, stop.scope_id, with_uploads=together),
+        purpose=stop.purpose,
+        at=now,
+    )
+    return Stopped(freeze=row.id, order=order_id, ledger_sequence=sequence, runs_stopped=stopped)
+
+
+def _payload(stop: Stop, now: datetime) -> dict[str, Any]:
     payload: dict[str, Any] = {
         "scope": stop.scope.value,
         "scope_id": stop.scope_id,
@@ -103,41 +134,64 @@ def freeze_within(
     }
     if stop.purpose is not None:
         payload["purpose"] = stop.purpose.value
-    sequence = ledger.append(writing, stop.cause, payload, subject_id=subject_id)
+    if stop.keep_shared:
+        payload["keep_shared"] = "true"
+    return payload
+
+
+def _freeze(
+    writing: Writing,
+    keys: KeyStore,
+    stop: Stop,
+    scope: Scope,
+    scope_id: str,
+    sequence: int,
+    now: datetime,
+) -> FreezeRow:
     row = FreezeRow(
         id=random_id(),
-        scope=stop.scope,
-        scope_id=stop.scope_id,
+        scope=scope,
+        scope_id=scope_id,
         purpose=stop.purpose,
         cause=stop.cause,
         ledger_sequence=sequence,
         created_at=now,
         awaits=stop.awaits,
     )
-    freezes.add_freeze(connection, row)
-    order_id = None
-    if stop.ground is not None:
-        order_id = random_id()
-        freezes.add_order(
-            connection,
-            Order(
-                id=order_id,
-                scope=stop.scope,
-                scope_id=stop.scope_id,
-                purpose=stop.purpose,
-                ground=stop.ground,
-                state="pending",
-                ledger_sequence=sequence,
-                created_at=now,
-                starts_at=None if stop.erase_after is None else now + stop.erase_after,
-                due_at=now + timedelta(days=retention.request_days),
-            ),
-        )
-    stopped = runs.stop_runs(
-        connection, scope_condition=_runs_in(stop), purpose=stop.purpose, at=now
+    freezes.add_freeze(writing.connection, row)
+    writing.after_commit.append(partial(keys.record_freeze, recorded(row)))
+    return row
+
+
+def _owe(
+    writing: Writing,
+    keys: KeyStore,
+    stop: Stop,
+    ground: ErasureGround,
+    sequence: int,
+    now: datetime,
+    retention: Retention,
+) -> str:
+    salt = random_bytes(SALT_BYTES) if stop.named is not None else None
+    order = Order(
+        id=random_id(),
+        scope=stop.scope,
+        scope_id=stop.scope_id,
+        purpose=stop.purpose,
+        ground=ground,
+        requester=stop.requester,
+        keep_shared=stop.keep_shared,
+        reference=None if salt is None else reference_of(salt, stop.named or ""),
+        state=OrderState.PENDING,
+        ledger_sequence=sequence,
+        created_at=now,
+        starts_at=None if stop.erase_after is None else now + stop.erase_after,
+        due_at=now + timedelta(days=retention.request_days),
     )
-    writing.after_commit.append(lambda: keys.record_freeze(recorded(row)))
-    return Stopped(freeze=row.id, order=order_id, ledger_sequence=sequence, runs_stopped=stopped)
+    orders.add_order(writing.connection, order)
+    recorded_erasures = RecordedErasures(keys.database)
+    writing.after_commit.append(partial(recorded_erasures.record_order, order, salt=salt))
+    return order.id
 
 
 def recorded(row: FreezeRow) -> RecordedFreeze:
@@ -175,26 +229,18 @@ def _lock(connection: Connection, stop: Stop) -> str | None:
     if stop.scope is Scope.ACCOUNT:
         people.lock_account(connection, stop.scope_id)
         return None
-    subject_id = stop.scope_id
+    subject_id: str | None = stop.scope_id
     if stop.scope is Scope.UPLOAD:
         upload = uploads.upload_by_id(connection, stop.scope_id)
         if upload is None:
             raise NotFound("There is no upload with this id.")
         subject_id = upload.subject_id
     elif stop.scope is Scope.AVATAR:
-        raise NotFound("There is no avatar with this id.")
-    if people.subject_by_id(connection, subject_id) is None:
+        avatar = avatars.avatar_by_id(connection, stop.scope_id)
+        if avatar is None:
+            raise NotFound("There is no avatar with this id.")
+        subject_id = avatar.subject_id
+    if not subject_id or people.subject_by_id(connection, subject_id) is None:
         raise NotFound("There is no such person here.")
     people.lock(connection, subject_id, exclusively=True)
     return subject_id
-
-
-def _runs_in(stop: Stop) -> ColumnElement[bool]:
-    if stop.scope is Scope.UPLOAD:
-        return runs.RUNS.c.upload_id == stop.scope_id
-    if stop.scope is Scope.ACCOUNT:
-        of_account = select(people.SUBJECTS.c.id).where(
-            people.SUBJECTS.c.account_id == stop.scope_id
-        )
-        return runs.RUNS.c.subject_id.in_(of_account)
-    return runs.RUNS.c.subject_id == stop.scope_id

@@ -9,8 +9,9 @@ from models.consent.decision import Decision
 from models.consent.facts import Fact
 from storage.access_log import Access
 from storage.catalogue.disclosures import Disclosure
-from storage.catalogue.freezes import FreezeRow, Order
+from storage.catalogue.freezes import FreezeRow
 from storage.catalogue.objects import StoredRow
+from storage.catalogue.orders import Order
 from storage.catalogue.requests import Request
 from storage.registers.costs import Amount, Cost
 from storage.registers.subject_access import Entry
@@ -78,8 +79,8 @@ def order(row: Order) -> dict[str, Any]:
         "order": row.id,
         "scope": row.scope.value,
         "purpose": row.purpose.value if row.purpose else None,
-        "ground": row.ground,
-        "state": row.state,
+        "ground": row.ground.value,
+        "state": row.state.value,
         "ordered_at": stamp(row.created_at),
         "starts_at": stamp_or_none(row.starts_at),
         "due_at": stamp(row.due_at),

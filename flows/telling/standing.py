@@ -12,7 +12,8 @@ from models.consent.ages import newest
 from models.consent.decision import Decision
 from models.consent.policies import overtaken_by
 from models.consent.reasons import Reason
-from storage.catalogue.freezes import FreezeRow, Order
+from storage.catalogue.freezes import FreezeRow
+from storage.catalogue.orders import Order, OrderState
 from storage.catalogue.requests import Request, RequestState
 from storage.registers.subject_access import Held
 
@@ -125,11 +126,12 @@ def _freeze(row: FreezeRow, words: Words) -> str:
 
 def _order(order: Order, words: Words) -> Iterator[str]:
     ordered = day(words, order.created_at)
-    if order.state == "cancelled":
+    if order.state is OrderState.CANCELLED:
         yield words.say("order.cancelled", day=ordered)
         return
-    if order.state != "pending":
-        yield words.say("order.done", day=ordered, state=order.state)
+    if order.state is OrderState.DONE:
+        done = day(words, order.done_at or order.due_at)
+        yield words.say("order.done", day=ordered, done=done, order=order.id)
         return
     due = day(words, order.due_at)
     sentence = (

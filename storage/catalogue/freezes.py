@@ -1,4 +1,4 @@
-"""Freezes and erasure orders: what stops use at once, and what is owed to the person since."""
+"""Freezes: what stops use at once."""
 
 from __future__ import annotations
 
@@ -51,22 +51,6 @@ FREEZES = Table(
     Column("awaits", String(32)),
 )
 
-ORDERS = Table(
-    "orders",
-    METADATA,
-    Column("id", String(32), primary_key=True),
-    Column("scope", String(16), nullable=False),
-    Column("scope_id", String(32), nullable=False, index=True),
-    Column("purpose", String(32)),
-    Column("ground", String(32), nullable=False),
-    Column("state", String(16), nullable=False, index=True),
-    Column("ledger_sequence", Integer, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("starts_at", UtcDateTime),
-    Column("due_at", UtcDateTime, nullable=False),
-)
-"""Orders on record. They are carried out by the erasure flow; until then their freeze holds."""
-
 
 @dataclass(frozen=True)
 class FreezeRow:
@@ -84,31 +68,9 @@ class FreezeRow:
     """Id of the recipient whose agreement, or the person's consent to it, would lift it."""
 
 
-@dataclass(frozen=True)
-class Order:
-    """One erasure order."""
-
-    id: str
-    scope: Scope
-    scope_id: str
-    purpose: Purpose | None
-    ground: str
-    state: str
-    ledger_sequence: int
-    created_at: datetime
-    due_at: datetime
-    starts_at: datetime | None = None
-    """Carried out only from then on; until then what was missing may still be brought."""
-
-
 def add_freeze(connection: Connection, freeze: FreezeRow) -> None:
     """Record a freeze; from its commit on no check passes that it covers."""
     connection.execute(insert(FREEZES).values(**_plain(vars(freeze))))
-
-
-def add_order(connection: Connection, order: Order) -> None:
-    """Record an erasure order."""
-    connection.execute(insert(ORDERS).values(**_plain(vars(order))))
 
 
 def lift(connection: Connection, freeze_ids: Iterable[str], *, at: datetime) -> None:
@@ -138,43 +100,39 @@ def in_force(
     return [_freeze(row._mapping) for row in rows]
 
 
-def cancel_waiting_orders(
-    connection: Connection, scope: Scope, scope_id: str, *, ground: str
-) -> int:
-    """Take back the orders of one ground that have not started; returns how many."""
-    changed = connection.execute(
-        update(ORDERS)
-        .where(
-            ORDERS.c.scope == scope.value,
-            ORDERS.c.scope_id == scope_id,
-            ORDERS.c.ground == ground,
-            ORDERS.c.state == "pending",
-            ORDERS.c.starts_at.is_not(None),
-        )
-        .values(state="cancelled")
-    )
-    return int(changed.rowcount)
-
-
 def known_freezes(connection: Connection) -> set[str]:
     """Ids of every freeze in the catalogue, lifted ones included."""
     return set(connection.execute(select(FREEZES.c.id)).scalars())
 
 
 def freezes_over(
-    connection: Connection, *, account_id: str | None, subject_id: str, upload_id: str | None
+    connection: Connection,
+    *,
+    account_id: str | None,
+    subject_id: str,
+    upload_id: str | None,
+    avatar_id: str | None = None,
 ) -> list[Freeze]:
-    """The freezes in force that cover an upload, its subject or the account."""
-    scopes = [and_(FREEZES.c.scope == Scope.SUBJECT.value, FREEZES.c.scope_id == subject_id)]
-    if account_id is not None:
-        scopes.append(
-            and_(FREEZES.c.scope == Scope.ACCOUNT.value, FREEZES.c.scope_id == account_id)
+    """The freezes in force that cover an upload or avatar, its subject or the account."""
+    scopes = [
+        (scope, scope_id)
+        for scope, scope_id in (
+            (Scope.SUBJECT, subject_id),
+            (Scope.ACCOUNT, account_id),
+            (Scope.UPLOAD, upload_id),
+            (Scope.AVATAR, avatar_id),
         )
-    if upload_id is not None:
-        scopes.append(and_(FREEZES.c.scope == Scope.UPLOAD.value, FREEZES.c.scope_id == upload_id))
+        if scope_id is not None
+    ]
+    return freezes_in(connection, scopes)
+
+
+def freezes_in(connection: Connection, scopes: Iterable[tuple[Scope, str]]) -> list[Freeze]:
+    """The freezes in force about any of some scopes."""
     rows = connection.execute(
         select(FREEZES.c.ledger_sequence, FREEZES.c.purpose, FREEZES.c.cause).where(
-            or_(*scopes), FREEZES.c.lifted_at.is_(None)
+            or_(*(_is_about(scope, scope_id) for scope, scope_id in scopes)),
+            FREEZES.c.lifted_at.is_(None),
         )
     )
     return [
@@ -187,38 +145,18 @@ def freezes_over(
     ]
 
 
-def orders_of(connection: Connection, scope: Scope, scope_id: str) -> list[Order]:
-    """The orders about one scope, oldest first."""
-    rows = connection.execute(
-        select(ORDERS)
-        .where(ORDERS.c.scope == scope.value, ORDERS.c.scope_id == scope_id)
-        .order_by(ORDERS.c.created_at)
-    )
-    return [_order(row._mapping) for row in rows]
-
-
 def freezes_about(connection: Connection, scopes: Iterable[tuple[Scope, str]]) -> list[FreezeRow]:
     """Every freeze about one of some scopes, lifted ones included, oldest first."""
     rows = connection.execute(
         select(FREEZES)
-        .where(or_(*(_is_about(FREEZES, scope, scope_id) for scope, scope_id in scopes)))
+        .where(or_(*(_is_about(scope, scope_id) for scope, scope_id in scopes)))
         .order_by(FREEZES.c.created_at, FREEZES.c.ledger_sequence)
     )
     return [_freeze(row._mapping) for row in rows]
 
 
-def orders_about(connection: Connection, scopes: Iterable[tuple[Scope, str]]) -> list[Order]:
-    """Every order about one of some scopes, oldest first."""
-    rows = connection.execute(
-        select(ORDERS)
-        .where(or_(*(_is_about(ORDERS, scope, scope_id) for scope, scope_id in scopes)))
-        .order_by(ORDERS.c.created_at, ORDERS.c.ledger_sequence)
-    )
-    return [_order(row._mapping) for row in rows]
-
-
-def _is_about(table: Table, scope: Scope, scope_id: str) -> ColumnElement[bool]:
-    return and_(table.c.scope == scope.value, table.c.scope_id == scope_id)
+def _is_about(scope: Scope, scope_id: str) -> ColumnElement[bool]:
+    return and_(FREEZES.c.scope == scope.value, FREEZES.c.scope_id == scope_id)
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
@@ -232,10 +170,3 @@ def _freeze(row: Any) -> FreezeRow:
     values["scope"] = Scope(values["scope"])
     values["purpose"] = Purpose(values["purpose"]) if values["purpose"] else None
     return FreezeRow(**values)
-
-
-def _order(row: Any) -> Order:
-    values = dict(row)
-    values["scope"] = Scope(values["scope"])
-    values["purpose"] = Purpose(values["purpose"]) if values["purpose"] else None
-    return Order(**values)

@@ -55,7 +55,9 @@ INTENTS = Table(
     METADATA,
     Column("object_id", String(32), primary_key=True),
     Column("run_id", String(32), ForeignKey("runs.id"), nullable=False, index=True),
-    Column("subject_id", String(32), ForeignKey("subjects.id"), nullable=False, index=True),
+    # None for what is several people's, which the artefact owns (invariant 2).
+    Column("subject_id", String(32), ForeignKey("subjects.id"), index=True),
+    Column("artefact_id", String(32), ForeignKey("artefacts.id"), index=True),
     Column("kind", String(40), nullable=False),
     Column("store_key", String(64), nullable=False, unique=True),
     Column("purposes", JSON, nullable=False),
@@ -78,6 +80,7 @@ OBJECTS = Table(
     Column("state", String(16), nullable=False, index=True),
     Column("subject_id", String(32), ForeignKey("subjects.id"), index=True),
     Column("upload_id", String(32), ForeignKey("uploads.id"), index=True),
+    Column("artefact_id", String(32), ForeignKey("artefacts.id"), index=True),
     Column("store_key", String(64), unique=True),
     # Purpose to the ledger sequence of the grant it rests on.
     Column("basis", JSON),
@@ -104,7 +107,7 @@ class Intent:
 
     object_id: str
     run_id: str
-    subject_id: str
+    subject_id: str | None
     kind: str
     store_key: str
     purposes: frozenset[Purpose]
@@ -116,6 +119,7 @@ class Intent:
     expires_at: datetime | None
     created_at: datetime
     visit_until: datetime | None
+    artefact_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -136,6 +140,7 @@ class StoredRow:
     created_at: datetime
     expires_at: datetime | None
     erased_at: datetime | None
+    artefact_id: str | None = None
 
 
 def add_intent(connection: Connection, intent: Intent) -> None:
@@ -361,6 +366,7 @@ def mark_erased(connection: Connection, object_id: str, *, at: datetime) -> None
             state=ObjectState.ERASED.value,
             subject_id=None,
             upload_id=None,
+            artefact_id=None,
             store_key=None,
             basis=None,
             region=None,

@@ -6,7 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Column, Connection, ForeignKey, String, Table, insert, select, update
+from sqlalchemy import (
+    Column,
+    Connection,
+    ForeignKey,
+    String,
+    Table,
+    insert,
+    select,
+    update,
+)
 
 from storage.catalogue.columns import UtcDateTime
 from storage.catalogue.metadata import METADATA
@@ -17,6 +26,7 @@ ACCOUNTS = Table(
     Column("id", String(32), primary_key=True),
     Column("pseudonym", String(64), unique=True),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("erased_at", UtcDateTime),
 )
 
 SUBJECTS = Table(
@@ -27,6 +37,7 @@ SUBJECTS = Table(
     Column("account_id", String(32), ForeignKey("accounts.id"), index=True),
     Column("region", String(16), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("erased_at", UtcDateTime),
 )
 
 
@@ -50,8 +61,11 @@ def subject_by_id(connection: Connection, subject_id: str) -> Subject | None:
 
 
 def all_subjects(connection: Connection) -> Iterator[Subject]:
-    """Every subject, in no order."""
-    for row in connection.execute(select(SUBJECTS.c.id, SUBJECTS.c.account_id, SUBJECTS.c.region)):
+    """Every subject that is not erased, in no order."""
+    known = SUBJECTS.c.erased_at.is_(None)
+    for row in connection.execute(
+        select(SUBJECTS.c.id, SUBJECTS.c.account_id, SUBJECTS.c.region).where(known)
+    ):
         yield Subject(**row._mapping)
 
 
@@ -84,6 +98,36 @@ def add_account(
     connection.execute(
         insert(ACCOUNTS).values(id=account_id, pseudonym=pseudonym, created_at=created_at)
     )
+
+
+def subjects_of_account(connection: Connection, account_id: str) -> list[Subject]:
+    """The subjects of an account that are not erased, in order of id."""
+    rows = connection.execute(
+        select(SUBJECTS.c.id, SUBJECTS.c.account_id, SUBJECTS.c.region)
+        .where(SUBJECTS.c.account_id == account_id, SUBJECTS.c.erased_at.is_(None))
+        .order_by(SUBJECTS.c.id)
+    )
+    return [Subject(**row._mapping) for row in rows]
+
+
+def pseudonym_of(connection: Connection, scope_table: Table, scope_id: str) -> str | None:
+    """The pseudonym of an account or subject that is not erased."""
+    return connection.execute(
+        select(scope_table.c.pseudonym).where(scope_table.c.id == scope_id)
+    ).scalar()
+
+
+def forget(connection: Connection, scope_table: Table, scope_id: str, *, at: datetime) -> bool:
+    """Reduce an account or a subject to a tombstone; False where it was one before."""
+    values: dict[str, object] = {"pseudonym": None, "erased_at": at}
+    if scope_table is SUBJECTS:
+        values["account_id"] = None
+    changed = connection.execute(
+        update(scope_table)
+        .where(scope_table.c.id == scope_id, scope_table.c.erased_at.is_(None))
+        .values(**values)
+    )
+    return bool(changed.rowcount)
 
 
 def join_account(connection: Connection, subject_id: str, account_id: str) -> None:

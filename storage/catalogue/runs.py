@@ -47,8 +47,10 @@ RUNS = Table(
     "runs",
     METADATA,
     Column("id", String(32), primary_key=True),
-    Column("subject_id", String(32), ForeignKey("subjects.id"), nullable=False, index=True),
+    # None for a run on a shared base, which is several people's.
+    Column("subject_id", String(32), ForeignKey("subjects.id"), index=True),
     Column("upload_id", String(32), ForeignKey("uploads.id"), index=True),
+    Column("artefact_id", String(32), ForeignKey("artefacts.id"), index=True),
     Column("role", String(16), nullable=False),
     Column("worker", String(160), nullable=False),
     Column("purposes", JSON, nullable=False),
@@ -73,7 +75,7 @@ class RunRow:
     """One run's row."""
 
     id: str
-    subject_id: str
+    subject_id: str | None
     upload_id: str | None
     role: str
     worker: str
@@ -83,6 +85,8 @@ class RunRow:
     lease_until: datetime
     created_at: datetime
     ended_at: datetime | None
+    artefact_id: str | None = None
+    """The artefact that it trains, or generates with."""
 
 
 def add_run(connection: Connection, run: RunRow) -> None:

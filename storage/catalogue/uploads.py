@@ -27,7 +27,7 @@ from storage.catalogue.metadata import METADATA
 
 
 class UploadState(StrEnum):
-    """Where an upload stands. The last five are the command line's words."""
+    """Where an upload stands."""
 
     RECEIVING = "receiving"
     """The intent is written, the file is being received."""
@@ -40,6 +40,8 @@ class UploadState(StrEnum):
     DUPLICATE = "duplicate"
     ABANDONED = "abandoned"
     """Never arrived, or waited too long; nothing of it is kept."""
+    ERASED = "erased"
+    """A tombstone: it was erased by an order."""
 
 
 WAITING = frozenset({UploadState.RECEIVING, UploadState.RECEIVED})
@@ -49,7 +51,7 @@ UPLOADS = Table(
     "uploads",
     METADATA,
     Column("id", String(32), primary_key=True),
-    Column("subject_id", String(32), ForeignKey("subjects.id"), nullable=False, index=True),
+    Column("subject_id", String(32), ForeignKey("subjects.id"), index=True),
     Column("account_id", String(32), ForeignKey("accounts.id"), index=True),
     Column("state", String(24), nullable=False, index=True),
     Column("uploader", String(16), nullable=False),
@@ -71,7 +73,7 @@ UPLOADS = Table(
 
 @dataclass(frozen=True)
 class Upload:
-    """One upload's row."""
+    """One upload's row; a tombstone names nobody (`subject_id` is empty) and holds only times."""
 
     id: str
     subject_id: str
@@ -181,5 +183,6 @@ def change_upload(
 def _upload(row: Any) -> Upload:
     values = dict(row)
     values["state"] = UploadState(values["state"])
+    values["subject_id"] = values["subject_id"] or ""
     values["basis"] = {Purpose(name): sequence for name, sequence in values["basis"].items()}
     return Upload(**values)

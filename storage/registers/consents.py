@@ -21,11 +21,13 @@ from models.consent.facts import (
     Uploader,
 )
 from models.consent.policies import BASELINE, in_force
+from models.schema.erasure import ErasureGround
 from models.schema.errors import BadInput, BadUsage, LimitExceeded, NotFound
 from models.schema.purposes import Purpose
 from storage.access_log import Access, accesses_to
 from storage.catalogue import freezes, people
-from storage.catalogue.freezes import Order, Scope, orders_of
+from storage.catalogue.freezes import Scope
+from storage.catalogue.orders import Order, orders_of
 from storage.catalogue.people import Subject
 from storage.catalogue.policies import all_policies
 from storage.database import Writing
@@ -268,7 +270,7 @@ class Consents:
             scope_id=subject_id,
             purpose=purpose,
             cause=event.value,
-            ground="consent_withdrawn" if owes_erasure else None,
+            ground=ErasureGround.CONSENT_WITHDRAWN if owes_erasure else None,
             payload={"subject": subject_id},
         )
         return freeze_within(

@@ -9,22 +9,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 from models.consent.ages import AgeBand, band_at, band_on, day_of
 from models.consent.facts import EvidenceLevel
+from models.schema.erasure import ErasureGround, Requester
 from models.schema.errors import BadInput, BadUsage
-from storage.catalogue import freezes
+from storage.catalogue import freezes, orders
 from storage.catalogue.freezes import Scope
+from storage.catalogue.orders import OrderState
 from storage.database import Writing
 from storage.foundation import Foundation
 from storage.freezing import Stop, Stopped, freeze_within, lift_within, stopping
+from storage.recorded_erasures import RecordedErasures
 from storage.records import AGE_STATED, statements_of
 from storage.registers.evidence import Evidence
 from storage.registers.subjects import Subjects
 
 MINOR: Final = "minor_flagged"
-_GROUND: Final = "no_guardian_consent"
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,8 @@ class Minors:
                 scope_id=subject.id,
                 purpose=None,
                 cause=MINOR,
-                ground=_GROUND,
+                ground=ErasureGround.NO_GUARDIAN_CONSENT,
+                requester=Requester.HOUSE,
                 payload={"subject": subject.id},
                 erase_after=timedelta(days=self._retention.guardian_days),
             )
@@ -135,8 +139,10 @@ class Minors:
         with self._catalogue.reading() as connection:
             found = []
             for freeze in freezes.in_force(connection, cause=MINOR):
-                orders = freezes.orders_of(connection, Scope.SUBJECT, freeze.scope_id)
-                starts = [o.starts_at for o in orders if o.ground == _GROUND]
+                owed = orders.orders_of(connection, Scope.SUBJECT, freeze.scope_id)
+                starts = [
+                    o.starts_at for o in owed if o.ground is ErasureGround.NO_GUARDIAN_CONSENT
+                ]
                 found.append(
                     Waiting(freeze.scope_id, freeze.created_at, starts[-1] if starts else None)
                 )
@@ -178,5 +184,15 @@ class Minors:
     def _lift(self, writing: Writing, subject_id: str) -> int:
         rows = freezes.in_force(writing.connection, cause=MINOR, scope_id=subject_id)
         lift_within(writing, self._keys, self._ledger, rows, now=self._clock())
-        freezes.cancel_waiting_orders(writing.connection, Scope.SUBJECT, subject_id, ground=_GROUND)
+        cancelled = orders.cancel_waiting_orders(
+            writing.connection,
+            Scope.SUBJECT,
+            subject_id,
+            ground=ErasureGround.NO_GUARDIAN_CONSENT,
+        )
+        recorded = RecordedErasures(self._keys.database)
+        for order_id in cancelled:
+            writing.after_commit.append(
+                partial(recorded.record_state, order_id, OrderState.CANCELLED)
+            )
         return len(rows)

@@ -22,8 +22,9 @@ from models.schema.purposes import Purpose
 from storage.access_log import Access, accesses_to
 from storage.catalogue.decisions import LEDGER_ENTRIES, LEDGER_PAYLOADS
 from storage.catalogue.disclosures import Disclosure, disclosures_of
-from storage.catalogue.freezes import FreezeRow, Order, Scope, freezes_about, orders_about
+from storage.catalogue.freezes import FreezeRow, Scope, freezes_about
 from storage.catalogue.objects import StoredRow, all_objects_of_subject
+from storage.catalogue.orders import Order, orders_about
 from storage.catalogue.people import Subject
 from storage.catalogue.policies import all_policies
 from storage.catalogue.requests import Request, requests_of

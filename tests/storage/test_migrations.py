@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -14,10 +15,12 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData, inspect, text
 
 import storage.migrations
+from models.schema.erasure import ErasureGround, Requester
 from models.schema.errors import CheckFailed
 from storage import key_store
 from storage.assembly import Storage, StorageAddresses
-from storage.catalogue import metadata
+from storage.catalogue import metadata, orders
+from storage.catalogue.orders import OrderState
 from storage.database import Database
 from storage.migrations import HEADS, bring_up_to_date
 
@@ -88,6 +91,44 @@ def test_bringing_a_current_database_up_to_date_changes_nothing(
     before = file.read_bytes()
     bring_up_to_date(_database(storage, chain), chain)
     assert file.read_bytes() == before
+
+
+def test_rows_of_an_older_schema_come_through_the_newer_ones(tmp_path: Path) -> None:
+    old = Database(f"sqlite:///{tmp_path / 'old.db'}", what="catalogue")
+    at = "2026-11-20 10:00:00"
+    with old.rebuilding() as connection:
+        config = Config()
+        folder = Path(storage.migrations.__file__).parent / "catalogue"
+        config.set_main_option("script_location", str(folder))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        for statement in (
+            f"INSERT INTO accounts VALUES ('a', 'pseudonym', '{at}')",
+            f"INSERT INTO subjects VALUES ('s', 'pseudonym', 'a', 'local', '{at}')",
+            "INSERT INTO uploads (id, subject_id, state, uploader, basis, reasons, outcome, "
+            f"created_at) VALUES ('u', 's', 'admitted', 'self', '{{}}', '[]', '{{}}', '{at}')",
+            "INSERT INTO runs (id, subject_id, upload_id, role, worker, purposes, state, "
+            "lease_until, created_at) VALUES "
+            f"('r', 's', 'u', 'ingest', 'w', '[]', 'committed', '{at}', '{at}')",
+            "INSERT INTO intents (object_id, run_id, subject_id, kind, store_key, purposes, "
+            "parents, state, created_at) VALUES "
+            f"('o', 'r', 's', 'report', 'k', '[]', '[]', 'committed', '{at}')",
+            "INSERT INTO objects (id, kind, state, subject_id, upload_id, sealed_sha256, "
+            f"created_at) VALUES ('o', 'report', 'stored', 's', 'u', 'digest', '{at}')",
+            "INSERT INTO object_parents VALUES ('o', 'p')",
+            "INSERT INTO orders (id, scope, scope_id, ground, state, ledger_sequence, created_at, "
+            f"due_at) VALUES ('d', 'subject', 's', 'no_guardian_consent', 'pending', 1, '{at}', "
+            f"'{at}')",
+        ):
+            connection.execute(text(statement))
+    bring_up_to_date(old, "catalogue")
+    with old.reading() as connection:
+        for table in ("subjects", "uploads", "runs", "intents", "objects", "object_parents"):
+            assert connection.execute(text(f"SELECT count(*) FROM {table}")).scalar() == 1, table
+        (order,) = orders.all_orders(connection)
+    assert order.ground is ErasureGround.NO_GUARDIAN_CONSENT
+    assert order.requester is Requester.HOUSE
+    assert order.state is OrderState.PENDING
 
 
 def test_both_chains_may_share_one_database(tmp_path: Path) -> None:

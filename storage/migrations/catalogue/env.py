@@ -5,16 +5,22 @@ from __future__ import annotations
 from alembic import context
 
 from storage.catalogue import (  # noqa: F401
+    artefacts,
+    avatars,
     challenges,
     decisions,
     disclosures,
+    erasures,
     freezes,
+    holds,
     house,
     objects,
+    orders,
     people,
     policies,
     requests,
     runs,
+    snapshots,
     uploads,
 )
 from storage.catalogue.metadata import METADATA

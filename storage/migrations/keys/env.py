@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
+from storage import recorded_erasures  # noqa: F401
 from storage.key_store import METADATA
 
 context.configure(

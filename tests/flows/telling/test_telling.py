@@ -28,11 +28,13 @@ from models.consent.disclosure import Ground
 from models.consent.facts import Event, EvidenceLevel, Fact, Uploader
 from models.consent.policies import BASELINE, Change, ChangeReason, PolicyVersion
 from models.consent.reasons import REASONS, WARNINGS
+from models.schema.erasure import ErasureGround
 from models.schema.kinds import KINDS
 from models.schema.purposes import Purpose
 from storage.access_log import Access
 from storage.catalogue.disclosures import Disclosure
-from storage.catalogue.freezes import FreezeRow, Order, Scope
+from storage.catalogue.freezes import FreezeRow, Scope
+from storage.catalogue.orders import Order, OrderState
 from storage.catalogue.people import Subject
 from storage.catalogue.requests import Request, RequestKind, RequestState
 from storage.catalogue.uploads import UploadState
@@ -86,11 +88,12 @@ def _written_about_people() -> Iterator[str]:
                     yield str(constants[part.id])
 
 
+NEVER_AN_ACT = {UploadState.RECEIVING, UploadState.ERASED}
 KNOWN = sorted(
     {
         *(event for event in _written_about_people() if not event.endswith("_")),
         *(event.value for event in Event),
-        *(f"upload_{state.value}" for state in UploadState if state is not UploadState.RECEIVING),
+        *(f"upload_{state.value}" for state in UploadState if state not in NEVER_AN_ACT),
         *(MINOR, TRANSFER, AGE_STATED, LEGAL_BASIS, LEGAL_BASIS_ENDED, APPROVED, REJECTED),
         *("disclosure", "disclosure_refused"),
     }
@@ -287,8 +290,8 @@ def _order(**given: Any) -> Order:
             "scope": Scope.SUBJECT,
             "scope_id": "",
             "purpose": VOICE,
-            "ground": "consent_withdrawn",
-            "state": "pending",
+            "ground": ErasureGround.CONSENT_WITHDRAWN,
+            "state": OrderState.PENDING,
             "ledger_sequence": 8,
             "created_at": AT,
             "due_at": LATER,
@@ -313,7 +316,7 @@ def test_an_order_is_told_with_its_deadline_and_what_it_waits_for() -> None:
 def test_an_order_that_is_over_is_not_told_as_owed(language: Language) -> None:
     words = telling_words(language)
     owed = standing.orders(_held(orders=[_order()]), words)
-    for state in ("cancelled", "done", "something new"):
+    for state in (OrderState.CANCELLED, OrderState.DONE):
         told = standing.orders(_held(orders=[_order(state=state)]), words)
         assert len(told) == 1
         assert told != owed

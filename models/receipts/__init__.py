@@ -1,0 +1,1 @@
+"""Receipts of erasures: signed, checked, referred to."""
