@@ -1,9 +1,7 @@
 """ffmpeg and ffprobe as contained child processes (invariant 10).
 
 A child gets one open file, one pipe for its output and one for its messages, a clean environment,
-hard limits, and dies with us. `prlimit` and `setpriv` (util-linux) set limits and the death signal
-after the fork and before ffmpeg starts, so that no Python code runs between fork and exec, which
-is unsafe once there are threads.
+hard limits, and dies with us.
 """
 
 from __future__ import annotations
@@ -14,24 +12,19 @@ import io
 import os
 import re
 import select
-import shutil
-import signal
 import stat
 import subprocess
-import threading
 import time
-from collections import deque
 from collections.abc import Sequence
 from types import TracebackType
 from typing import IO, BinaryIO, Self
 
+from models.child_process import REAP_SECONDS, StandardError, kill_group, limited, require_tool
 from models.media.limits import MediaLimits, too_slow
-from models.schema.errors import ToolMissing, UnsupportedMedia
+from models.schema.errors import UnsupportedMedia
 
 _PIPE_BYTES = 1 << 20
 """The largest pipe that Linux gives an ordinary user (fs.pipe-max-size)."""
-_TAIL_LINES = 200
-_LINE_BYTES = 400
 _LAST_WORDS_LINES = 24
 _LEVEL = re.compile(
     r"^(?:\[[^\]]{1,80} @ 0x[0-9a-f]+\] )?\[(error|fatal|warning)\]|^\S+: error while loading"
@@ -41,15 +34,6 @@ printed too, always behind a level or spaces, so they cannot pass for one."""
 _BARRED_DECODER = "not on whitelist"
 """What libavformat says when it looks at a track whose decoder we bar; no damage."""
 _OPEN_FILES = 64
-_REAP_SECONDS = 10.0
-
-
-def require_tool(name: str) -> str:
-    """Absolute path of a program, or ToolMissing."""
-    found = shutil.which(name)
-    if found is None:
-        raise ToolMissing(f"{name} is not installed; without it no recording can be opened.")
-    return found
 
 
 def open_descriptor(source: BinaryIO | int) -> int:
@@ -73,27 +57,19 @@ def address_of(descriptor: int) -> str:
     return f"file:/proc/self/fd/{descriptor}"
 
 
-class Messages:
-    """Drains a child's stderr in a thread, so that a chatty file cannot fill the pipe.
+class Messages(StandardError):
+    """What ffmpeg says.
 
-    Keeps a bounded tail for our own reading only: it may hold what the file's tags say, so it is
-    never shown, logged or put into an error. Counts what decoders complain about, and keeps the
-    lines after the last one that matches `block_start`, however much is said later.
+    Counts what decoders complain about, and keeps the lines after the last one that matches
+    `block_start`, however much is said later. The file's tags may be among what is kept.
     """
 
     def __init__(self, stream: IO[bytes], block_start: re.Pattern[str] | None) -> None:
         self.complaints = 0
         self.last_block: list[str] = []
-        self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
         self._block_start = block_start
         self._in_block = False
-        self._stream = stream
-        self._thread = threading.Thread(target=self._drain, name="stderr", daemon=True)
-        self._thread.start()
-
-    def join(self) -> None:
-        """Wait until the child has closed its stderr and all of it is read."""
-        self._thread.join(_REAP_SECONDS)
+        super().__init__(stream)
 
     def mention(self, *words: str) -> bool:
         """Whether one of the kept warnings and errors contains one of these words."""
@@ -101,19 +77,7 @@ class Messages:
             word in line for line in tuple(self._tail) if _LEVEL.match(line) for word in words
         )
 
-    def _drain(self) -> None:
-        rest = b""
-        with self._stream:
-            while chunk := os.read(self._stream.fileno(), 1 << 16):
-                *lines, rest = (rest + chunk).split(b"\n")
-                rest = rest[:_LINE_BYTES]
-                for line in lines:
-                    self._take(line)
-        self._take(rest)
-
-    def _take(self, raw: bytes) -> None:
-        line = raw[:_LINE_BYTES].decode("utf-8", "replace")
-        self._tail.append(line)
+    def _heard(self, line: str) -> None:
         level = _LEVEL.match(line)
         if level and _BARRED_DECODER not in line:
             warning = level.group(1) == "warning"
@@ -129,9 +93,8 @@ class Messages:
 class ContainedProcess(io.RawIOBase):
     """A running ffmpeg or ffprobe; reading from it reads its stdout. Use it as a context manager.
 
-    The kernel sends the death signal when the *thread* that started the child ends, so start it
-    in the thread that reads it. If we die before the signal is armed, the child ends at its first
-    write to the closed pipe or at its limit of processor time.
+    If we die before the death signal is armed, the child ends at its first write to the closed
+    pipe or at its limit of processor time.
     """
 
     def __init__(
@@ -151,19 +114,15 @@ class ContainedProcess(io.RawIOBase):
         """
         super().__init__()
         program, *rest = arguments
-        command = [
-            require_tool("prlimit"),
-            f"--data={limits.memory_bytes}",
-            f"--cpu={int(processor_seconds) + 1}",
-            f"--nofile={_OPEN_FILES}",
-            "--fsize=0",
-            "--core=0",
-            require_tool("setpriv"),
-            "--pdeathsig=KILL",
-            "--no-new-privs",
-            require_tool(program),
-            *rest,
-        ]
+        command = limited(
+            [require_tool(program), *rest],
+            (
+                f"--data={limits.memory_bytes}",
+                f"--cpu={int(processor_seconds) + 1}",
+                f"--nofile={_OPEN_FILES}",
+                "--fsize=0",
+            ),
+        )
         self.bytes_read = 0
         self._stall_seconds = limits.stall_seconds
         self._wait_seconds = wait_seconds
@@ -234,7 +193,7 @@ class ContainedProcess(io.RawIOBase):
         Raises LimitExceeded when it does not end.
         """
         try:
-            status = self._child.wait(_REAP_SECONDS)
+            status = self._child.wait(REAP_SECONDS)
         except subprocess.TimeoutExpired:
             self.kill()
             raise too_slow() from None
@@ -244,8 +203,7 @@ class ContainedProcess(io.RawIOBase):
     def kill(self) -> None:
         """Kill the child's whole process group at once."""
         if self._child.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._child.pid, signal.SIGKILL)
+            kill_group(self._child)
 
     def close(self) -> None:
         """Kill the child if it still runs, and reap it."""

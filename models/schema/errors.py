@@ -18,7 +18,8 @@ LikenessError                 exit 1   a fault of ours
 ├── KeyDestroyed              exit 3   the key of an erased object
 ├── DoorShut                  exit 1   the catalogue is older than the key store; reconcile first
 ├── WeightsMissing            exit 1   a pretrained file is not pulled
-└── ToolMissing               exit 1   ffmpeg or another program is not installed
+├── ToolMissing               exit 1   ffmpeg or another program is not installed
+└── EngineFailed              exit 1   an engine crashed, hung, or gave what its contract forbids
 
 Messages never hold file names, names of people, or what a file contains.
 """
@@ -183,3 +184,12 @@ class ToolMissing(LikenessError):
 
     code = "tool_missing"
     default_remedy = "Run `likeness doctor`; it says what to install and how."
+
+
+class EngineFailed(LikenessError):
+    """An engine crashed, hung, or gave what its contract forbids; nothing of the run was kept."""
+
+    code = "engine_failed"
+    default_remedy = (
+        "Run it again; if it fails again, choose another engine or report it to whoever made it."
+    )

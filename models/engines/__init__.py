@@ -1,0 +1,1 @@
+"""Engines: whoever learns a voice or a face and speaks with it, behind one contract."""
