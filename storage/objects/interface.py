@@ -13,12 +13,17 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Final, Protocol
 
 from models.schema.errors import LikenessError
 
 PIECE_BYTES: Final = 1024 * 1024
 """The largest piece that a store hands out: what the door checks and releases at once."""
+PAGE_KEYS: Final = 1000
+"""How many keys are looked for and deleted together: as many as one S3 request lists or deletes."""
+_SORTED_AT_ONCE: Final = 100_000
+"""Keys that are held in memory and sorted together, about 20 MB."""
 _KEY: Final = re.compile(r"[0-9a-f]{32}")
 _PREFIX: Final = re.compile(r"[0-9a-f]{0,32}")
 
@@ -100,6 +105,22 @@ class ObjectStore(Protocol):
         """
         ...
 
+    def delete_many(self, keys: Iterable[str]) -> None:
+        """`delete` of all these keys and no other, in pages of 1000 that are verified one by one.
+
+        Idempotent; keys may come in any order and more than once, and are held 100,000 at a time.
+        Whoever has something to do in between calls it page by page, cheapest in order of key.
+        Raises as `delete` does; Refused only after everything else was deleted.
+        """
+        ...
+
+    def present_among(self, keys: Iterable[str]) -> set[str]:
+        """Those of the keys of which anything is left, be it a marker or an unfinished write.
+
+        As `traces` of each of them would tell, in a few listings.
+        """
+        ...
+
     def traces(self, key: str) -> list[str]:
         """What still lies under the key, one word each; [] is what "listed as absent" means.
 
@@ -137,6 +158,18 @@ def checked_key(key: str) -> str:
     if not is_key(key):
         raise LikenessError("An object's key is not one of this house.")
     return key
+
+
+def pages_of(keys: Iterable[str]) -> Iterator[list[str]]:
+    """The keys in pages of at most 1000, each in order of key; raises LikenessError as checked_key.
+
+    Of every 100,000 that come, each is given once and all are in order, so that the keys of a page
+    lie as near to each other in the store as they can.
+    """
+    source = iter(keys)
+    while batch := sorted({checked_key(key) for key in islice(source, _SORTED_AT_ONCE)}):
+        for first in range(0, len(batch), PAGE_KEYS):
+            yield batch[first : first + PAGE_KEYS]
 
 
 def checked_prefix(prefix: str) -> str:

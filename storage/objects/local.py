@@ -6,10 +6,11 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,7 @@ from storage.objects.interface import (
     checked_offset,
     checked_prefix,
     is_key,
+    pages_of,
     removed_under_way,
     still_listed,
     taken,
@@ -132,22 +134,37 @@ class LocalStore:
 
     def delete(self, key: str) -> None:
         """See ObjectStore."""
-        target = self._path(key)
-        with _translated():
-            for path in (target, *self._writes_of(key)):
-                try:
-                    path.unlink()
-                except FileNotFoundError:
-                    continue
-                _sync(path.parent)
-            if self.traces(key):
-                raise still_listed()
+        self.delete_many((key,))
+
+    def delete_many(self, keys: Iterable[str]) -> None:
+        """See ObjectStore. Durable when it returns: each folder concerned is synced once a page."""
+        for page in pages_of(keys):
+            with _translated():
+                self._delete_writes(page)
+                for name, shelf in _by_shelf(page):
+                    self._delete_from(name, shelf)
+                if self._writes_of(page):
+                    raise still_listed()
+
+    def present_among(self, keys: Iterable[str]) -> set[str]:
+        """See ObjectStore."""
+        present: set[str] = set()
+        for page in pages_of(keys):
+            with _translated():
+                # In this order: a write that is not there any more has its object in place by now.
+                present.update(path.name.partition(".")[0] for path in self._writes_of(page))
+                for name, shelf in _by_shelf(page):
+                    with self._shelf(name) as opened:
+                        if opened is not None:
+                            present.update(key for key in shelf if _lies_in(opened, key))
+        return present
 
     def traces(self, key: str) -> list[str]:
         """See ObjectStore."""
         with _translated():
-            whole = ["whole"] if os.path.lexists(self._path(key)) else []
-            return whole + ["unfinished" for _ in self._writes_of(key)]
+            # In the order of `present_among`, for its reason.
+            unfinished = ["unfinished" for _ in self._writes_of([checked_key(key)])]
+            return ["whole"] * os.path.lexists(self._path(key)) + unfinished
 
     def unfinished(self) -> Iterator[Unfinished]:
         """See ObjectStore."""
@@ -191,8 +208,41 @@ class LocalStore:
                     continue
             yield path, seen
 
-    def _writes_of(self, key: str) -> list[Path]:
-        return [path for path in self._writing.iterdir() if path.name.startswith(f"{key}.")]
+    def _writes_of(self, keys: Iterable[str]) -> list[Path]:
+        wanted = set(keys)
+        return [path for path in self._writing.iterdir() if path.name.partition(".")[0] in wanted]
+
+    def _delete_writes(self, keys: Iterable[str]) -> None:
+        """Remove what is being written: it cannot be given its key any more."""
+        for path in self._writes_of(keys):
+            path.unlink(missing_ok=True)
+        _sync(self._writing)
+
+    def _delete_from(self, name: str, keys: Sequence[str]) -> None:
+        """Remove the objects from their shelf and look whether they are gone."""
+        with self._shelf(name) as shelf:
+            if shelf is None:
+                return
+            for key in keys:
+                with suppress(FileNotFoundError):
+                    os.unlink(key, dir_fd=shelf)
+            # Also where nothing was there: whoever unlinked it may have died before syncing.
+            os.fsync(shelf)
+            if any(_lies_in(shelf, key) for key in keys):
+                raise still_listed()
+
+    @contextmanager
+    def _shelf(self, name: str) -> Iterator[int | None]:
+        """The opened folder of all keys that begin with `name`; None where there is none yet."""
+        path = self._whole / name
+        try:
+            _must_be_folder(path)
+        except FileNotFoundError:
+            _must_be_folder(self._whole)
+            yield None
+            return
+        with _closing(_opened(path)) as descriptor:
+            yield descriptor
 
     def _publish(self, temporary: Path, target: Path) -> None:
         """Give the synced file its key, where nobody has it yet, and make that durable."""
@@ -217,6 +267,19 @@ def _is_shelf(path: Path, prefix: str) -> bool:
     return is_key(name * 16) and name.startswith(prefix[:2]) and stat.S_ISDIR(path.lstat().st_mode)
 
 
+def _by_shelf(keys: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+    """Keys that are in order, by the name of the shelf that they lie on."""
+    return ((name, list(shelf)) for name, shelf in groupby(keys, key=lambda key: key[:2]))
+
+
+def _lies_in(folder: int, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def _pieces(descriptor: int) -> Iterator[bytes]:
     while True:
         with _translated():
@@ -238,8 +301,12 @@ def _must_be_folder(path: Path) -> None:
 
 
 def _sync(folder: Path) -> None:
-    with _closing(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)) as descriptor:
+    with _closing(_opened(folder)) as descriptor:
         os.fsync(descriptor)
+
+
+def _opened(folder: Path) -> int:
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
 
 
 @contextmanager

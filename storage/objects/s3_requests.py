@@ -7,16 +7,19 @@ are used here and nowhere else; the contract tests exercise each against a real 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from xml.etree.ElementTree import ParseError
 
 import certifi
 import urllib3
 from minio import Minio
+from minio.datatypes import parse_list_objects
+from minio.deleteobjects import DeleteObject
 from minio.error import InvalidResponseError, S3Error, ServerError
 from minio.xml import Element, SubElement, getbytes
 from urllib3.exceptions import HTTPError
@@ -83,6 +86,25 @@ class Version:
     size: int
     modified_at: datetime
     is_marker: bool
+
+
+class Marker(NamedTuple):
+    """Where a listing goes on: behind this version of this key, or behind the whole key."""
+
+    key: str
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One answer of a listing; `rest` is None where nothing follows.
+
+    Every version and marker of a key that sorts before `rest.key` has been listed; of that key
+    itself some may follow.
+    """
+
+    versions: list[Version]
+    rest: Marker | None
 
 
 @dataclass(frozen=True)
@@ -256,13 +278,30 @@ class Bucket:
                 found = next(listing, None)
             if found is None:
                 return
-            yield Version(
-                found.object_name or "",
-                found.version_id or "null",
-                found.size or 0,
-                found.last_modified or datetime.now(UTC),
-                found.is_delete_marker,
-            )
+            yield _version(found)
+
+    def listing(self, after: Marker, limit: int) -> Listing:
+        """The next versions and markers, at most `limit` (1 to 1000), those of others included.
+
+        Raises ServiceUnavailable for a listing that does not advance: it would never end.
+        """
+        query: dict[str, Any] = {
+            "versions": "",
+            "delimiter": "",
+            "encoding-type": "url",
+            "key-marker": after.key,
+            "max-keys": str(limit),
+            "prefix": "",
+        }
+        if after.version:
+            query["version-id-marker"] = after.version
+        with self._translated():
+            response = self._client._execute("GET", self._name, query_params=query)
+            found, truncated, key, version = parse_list_objects(response)
+        rest = Marker(key or "", version or "") if truncated else None
+        if rest == after or rest == Marker(""):
+            raise not_answering("its listing does not advance")
+        return Listing([_version(each) for each in found], rest)
 
     def uploads(self, prefix: str) -> Iterator[Upload]:
         """Every multipart upload with the prefix that is neither completed nor aborted."""
@@ -291,6 +330,65 @@ class Bucket:
                 if error.code not in _ABSENT:
                     raise
 
+    def remove_all(
+        self, versions: Sequence[Version], *, past_governance: bool = False
+    ) -> dict[Version, LikenessError]:
+        """Remove up to 1000 versions and markers for good, in one request.
+
+        Gives those that the server would not remove, and why. What it was too busy for, which it
+        may say of each one in an answer of 200, is sent again up to four times; raises
+        ServiceUnavailable after that. `past_governance` asks to pass over governance retention,
+        for which the credentials need a right of their own (S3: BypassGovernanceRetention).
+        """
+        kept: dict[Version, LikenessError] = {}
+        left = list(versions)
+        for wait in waits():
+            try:
+                codes = self._remove_once(left, past_governance=past_governance)
+            except Denied as denied:
+                return kept | dict.fromkeys(left, denied)
+            except ServiceUnavailable:
+                if wait is None:
+                    raise
+            else:
+                busy = {version: code for version, code in codes.items() if code in _BUSY}
+                kept |= {
+                    version: _of_the_house(code)
+                    for version, code in codes.items()
+                    if code not in _BUSY and code not in _ABSENT
+                }
+                if not busy:
+                    return kept
+                if wait is None:
+                    raise not_answering(next(iter(busy.values())))
+                left = list(busy)
+            time.sleep(wait)
+        raise AssertionError
+
+    def _remove_once(
+        self, versions: Sequence[Version], *, past_governance: bool
+    ) -> dict[Version, str]:
+        """Send one batch; gives the error codes inside the answer."""
+        asked = [DeleteObject(version.key, version.id) for version in versions]
+        with self._translated():
+            errors = list(
+                self._client.remove_objects(
+                    self._name, asked, bypass_governance_mode=past_governance
+                )
+            )
+        codes: dict[Version, str] = {}
+        for error in errors:
+            # An error may name no version, and one of the whole request names no key either.
+            meant = {
+                version: error.code
+                for version in versions
+                if error.name == version.key and error.version_id in {None, "", version.id}
+            }
+            if not meant:
+                raise _of_the_house(error.code)
+            codes |= meant
+        return codes
+
     @contextmanager
     def _conditional(self) -> Iterator[None]:
         with self._translated():
@@ -313,6 +411,23 @@ class Bucket:
         except (InvalidResponseError, ServerError, ParseError, ValueError):
             # ValueError: what minio 7.2.20 makes of a 409 without a body.
             raise not_answering("what answers there does not speak S3") from None
+
+
+def waits() -> Iterator[float | None]:
+    """Seconds to wait after each attempt; None after the last."""
+    yield 0.0
+    yield from (BACKOFF_SECONDS * 2**attempt for attempt in range(1, RETRIES))
+    yield None
+
+
+def _version(found: Any) -> Version:
+    return Version(
+        found.object_name or "",
+        found.version_id or "null",
+        found.size or 0,
+        found.last_modified or datetime.now(UTC),
+        found.is_delete_marker,
+    )
 
 
 def not_answering(reason: str) -> ServiceUnavailable:

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from threading import Thread
+from threading import Lock, Thread
 
 _UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+_INTERNAL = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 _DELETED = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"
+_ALL_DELETED = b"<DeleteResult></DeleteResult>"
 
 
 class Fault(Enum):
@@ -18,14 +20,25 @@ class Fault(Enum):
 
     UNAVAILABLE = auto()
     """Answered 503; the server never sees it."""
+    INTERNAL = auto()
+    """Answered 500; the server never sees it."""
     REFUSED = auto()
     """The connection breaks before the server sees it."""
     UNANSWERED = auto()
     """The server does it, and the connection breaks before its answer."""
+    SILENT = auto()
+    """The server does it, and its answer is kept back for as long as the client waits."""
     CUT = auto()
     """The connection breaks in the middle of the answer."""
     PRETENDED = auto()
-    """Answered 204 as if done; the server never sees it."""
+    """Answered as if deleted, one or many; the server never sees it."""
+
+
+_ANSWERS = {
+    Fault.UNAVAILABLE: _UNAVAILABLE,
+    Fault.INTERNAL: _INTERNAL,
+    Fault.PRETENDED: _DELETED,
+}
 
 
 @dataclass
@@ -33,16 +46,25 @@ class Proxy:
     """Where the proxy listens, what it did, and what it does next.
 
     `fault_of` gets a request's first line and its number, counted from 0 since the last `reset`.
+    Bytes are an answer of 200 with that body; the server never sees the request.
     """
 
     endpoint: str
-    fault_of: Callable[[str, int], Fault | None] = lambda _line, _number: None
+    fault_of: Callable[[str, int], Fault | bytes | None] = lambda _line, _number: None
     seen: list[str] = field(default_factory=list)
+    _counting: Lock = field(default_factory=Lock)
 
-    def reset(self, fault_of: Callable[[str, int], Fault | None]) -> None:
+    def reset(self, fault_of: Callable[[str, int], Fault | bytes | None]) -> None:
         """Forget what was seen, and do this from now on."""
         self.seen = []
         self.fault_of = fault_of
+
+    def next_fault(self, line: str) -> Fault | bytes | None:
+        """Remember a request; what happens to it."""
+        with self._counting:
+            self.seen.append(line)
+            number = len(self.seen) - 1
+        return self.fault_of(line, number)
 
 
 @contextmanager
@@ -76,19 +98,29 @@ def _serve(made: Proxy, connection: socket.socket, upstream: tuple[str, int]) ->
         if not request:
             return
         line = request.partition(b"\r\n")[0].decode()
-        made.seen.append(line)
-        fault = made.fault_of(line, len(made.seen) - 1)
-        if fault is Fault.UNAVAILABLE:
-            connection.sendall(_UNAVAILABLE)
-        elif fault is Fault.PRETENDED:
-            connection.sendall(_DELETED)
+        fault = made.next_fault(line)
+        if fault is Fault.PRETENDED:
+            fault = _ALL_DELETED if line.startswith("POST") else fault
+        if isinstance(fault, bytes):
+            connection.sendall(_ok(fault))
+        elif fault in _ANSWERS:
+            connection.sendall(_ANSWERS[fault])
         elif fault is not Fault.REFUSED:
             answer = _answer(request, upstream)
             if fault is Fault.CUT:
                 head, gap, body = answer.partition(b"\r\n\r\n")
                 answer = head + gap + body[: len(body) // 2]
-            if fault is not Fault.UNANSWERED:
+            if fault is Fault.SILENT:
+                connection.recv(1)
+            elif fault is not Fault.UNANSWERED:
                 connection.sendall(answer)
+
+
+def _ok(body: bytes) -> bytes:
+    return (
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nConnection: close\r\n"
+        b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+    )
 
 
 def _request(connection: socket.socket) -> bytes:

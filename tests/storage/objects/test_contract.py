@@ -124,6 +124,81 @@ def test_deleting_is_idempotent_and_frees_the_key(
         assert key not in {found.key for found in store.list_keys()}
 
 
+HOUSE_KEYS = [f"{first}{'0' * 30}{last}" for first in "0019af" for last in "0123f"]
+
+
+@same_store
+@given(
+    present=st.lists(st.sampled_from(HOUSE_KEYS), unique=True),
+    asked=st.lists(st.sampled_from(HOUSE_KEYS)),
+)
+def test_after_deleting_many_exactly_the_others_remain_byte_for_byte(
+    store: ObjectStore, present: list[str], asked: list[str]
+) -> None:
+    store.delete_many(HOUSE_KEYS)
+    bodies = {key: f"the bytes of {key}".encode() for key in present}
+    for key, body in bodies.items():
+        store.put(key, [body])
+    assert store.present_among(asked) == set(asked) & set(present)
+    for _ in range(2):
+        store.delete_many(iter(asked))
+        assert store.present_among(asked) == set()
+        left = {key: body for key, body in bodies.items() if key not in asked}
+        assert {found.key: read(store, found.key) for found in store.list_keys()} == left
+        assert store.present_among(iter(HOUSE_KEYS)) == set(left)
+        assert all(bool(store.traces(key)) is (key in left) for key in HOUSE_KEYS)
+
+
+def test_deleting_or_looking_for_nothing_does_nothing(store: ObjectStore, key: str) -> None:
+    store.put(key, [b"stays"])
+    store.delete_many([])
+    assert store.present_among([]) == set()
+    assert read(store, key) == b"stays"
+
+
+def test_thousands_of_keys_may_be_asked_of_which_few_are_there(
+    store: ObjectStore, new_key: Callable[[], str]
+) -> None:
+    keys, other = [new_key() for _ in range(2500)], new_key()
+    there = {keys[0], keys[1249], keys[2499]}
+    for key in (*there, other):
+        store.put(key, [b"x"])
+    assert store.present_among(keys) == there
+    store.delete_many(keys)
+    assert store.present_among([*keys, other]) == {other}
+
+
+@pytest.mark.parametrize("count", [1, 3, 40])
+def test_deleting_many_takes_what_killed_writers_left_of_them_and_of_nobody_else(
+    opened: Callable[[], ObjectStore],
+    store: ObjectStore,
+    new_key: Callable[[], str],
+    killed: Callable[[Callable[[], object]], bool],
+    count: int,
+) -> None:
+    def source() -> Iterator[bytes]:
+        yield bytes(9 * MIB)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    keys, other = [new_key() for _ in range(count)], new_key()
+    for key in (keys[0], keys[-1], other):
+        assert killed(lambda key=key: opened().put(key, source()))  # type: ignore[misc]
+    assert store.present_among(keys) == {keys[0], keys[-1]}
+    store.delete_many(keys)
+    assert store.present_among([*keys, other]) == {other}
+    assert [found.key for found in store.unfinished()] == [other]
+
+
+def test_a_name_that_is_no_key_is_found_before_anything_is_deleted(
+    store: ObjectStore, key: str
+) -> None:
+    store.put(key, [b"x"])
+    for use in (store.delete_many, store.present_among):
+        with pytest.raises(LikenessError, match="not one of this house"):
+            use([key, "../etc/passwd"])
+    assert read(store, key) == b"x"
+
+
 @same_store
 @given(
     steps=st.lists(

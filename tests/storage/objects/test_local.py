@@ -86,6 +86,70 @@ def test_a_link_in_place_of_a_folder_leads_no_write_outside(
         LocalStore(folder, region="CN")
 
 
+def test_a_link_in_place_of_a_shelf_leads_no_deletion_outside(
+    store: LocalStore, folder: Path, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / KEY).write_bytes(b"not ours")
+    (folder / "whole" / "ab").symlink_to(outside)
+    for use in (store.delete_many, store.present_among):
+        with pytest.raises(Tampered):
+            use([KEY])
+    assert (outside / KEY).read_bytes() == b"not ours"
+
+
+def test_a_folder_that_is_gone_is_not_taken_for_one_where_everything_is_deleted(
+    store: LocalStore, folder: Path
+) -> None:
+    for part in ("whole", "writing"):
+        (folder / part).rename(folder / "elsewhere")
+        for use in (store.delete_many, store.present_among):
+            with pytest.raises(ServiceUnavailable):
+                use([KEY])
+        (folder / "elsewhere").rename(folder / part)
+
+
+def test_deletions_are_synced_once_a_shelf_also_where_an_earlier_run_unlinked(
+    store: LocalStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = [f"{shelf}{number:030x}" for shelf in ("00", "ab") for number in range(20)]
+    for key in keys:
+        store.put(key, [b"x"])
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino))
+    once = sorted(
+        path.stat().st_ino
+        for path in (folder / "writing", folder / "whole" / "00", folder / "whole" / "ab")
+    )
+    for _ in range(2):
+        synced.clear()
+        store.delete_many(keys)
+        assert sorted(synced) == once
+
+
+def test_a_deleter_killed_at_any_step_is_continued_by_the_next(
+    store: LocalStore, killed: Callable[[Callable[[], object]], bool]
+) -> None:
+    keys = [f"{number:02x}{'0' * 30}" for number in range(4)]
+    step = 0
+    while True:
+        step += 1
+        for key in keys:
+            store.delete(key)
+            store.put(key, [b"x"])
+        store.put(KEY, [b"stays"])
+        was_killed = killed(
+            lambda at=step: _and_die(lambda: store.delete_many(keys), {"os.remove", "open"}, at)  # type: ignore[misc]
+        )
+        store.delete_many(keys)
+        assert store.present_among([*keys, KEY]) == {KEY}
+        store.delete(KEY)
+        if not was_killed:
+            break
+    assert step > len(keys)
+
+
 def test_a_pipe_in_place_of_an_object_does_not_hang_the_reader(
     store: LocalStore, folder: Path
 ) -> None:
@@ -130,7 +194,13 @@ def test_a_writer_killed_at_any_step_leaves_the_object_whole_or_absent(
     while True:
         step += 1
         key = f"{step:032x}"
-        was_killed = killed(lambda at=step, key=key: _put_and_die(store, key, whole, at))  # type: ignore[misc]
+        was_killed = killed(
+            lambda at=step, key=key: _and_die(  # type: ignore[misc]
+                lambda: store.put(key, [whole, whole[:0]]),
+                {"open", "os.link", "os.mkdir", "os.remove"},
+                at,
+            )
+        )
         if store.stat(key) is not None:
             with store.get(key) as pieces:
                 assert b"".join(pieces) == whole
@@ -143,16 +213,16 @@ def test_a_writer_killed_at_any_step_leaves_the_object_whole_or_absent(
     assert outcomes == {(), ("unfinished",), ("whole", "unfinished"), ("whole",)}
 
 
-def _put_and_die(store: LocalStore, key: str, whole: bytes, at: int) -> None:
-    """Put, and be killed at the n-th call that opens, links, makes or removes something."""
+def _and_die(work: Callable[[], object], calls: set[str], at: int) -> None:
+    """Work, and be killed at the n-th of these system calls."""
     steps = 0
 
     def audit(name: str, _arguments: tuple[object, ...]) -> None:
         nonlocal steps
-        if name in {"open", "os.link", "os.mkdir", "os.remove"}:
+        if name in calls:
             steps += 1
             if steps == at:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(audit)
-    store.put(key, [whole, whole[:0]])
+    work()

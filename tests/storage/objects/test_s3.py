@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from minio.commonconfig import ENABLED, GOVERNANCE
+from minio.commonconfig import COMPLIANCE, ENABLED, GOVERNANCE
 from minio.retention import Retention
 from minio.versioningconfig import SUSPENDED, VersioningConfig
 
@@ -36,9 +37,9 @@ def test_what_a_plain_delete_hid_is_listed_and_deleted(
     assert store.traces(key) == ["version", "marker"]
     assert store.traces(bare) == ["marker"]
     assert [found.key for found in store.list_keys()] == sorted([key, bare])
-    for name in (key, bare):
-        store.delete(name)
-        assert store.traces(name) == []
+    assert store.present_among([key, bare, new_key()]) == {key, bare}
+    store.delete_many([key, bare])
+    assert store.present_among([key, bare]) == set()
     assert not list(s3.client().list_objects(bucket, recursive=True, include_version=True))
 
 
@@ -77,33 +78,71 @@ def test_names_of_others_in_the_bucket_are_neither_listed_nor_touched(
     store = opener(s3, bucket)()
     for name in (key[:-1], f"{key}0", f"{key}/a", "notes.txt"):
         client.put_object(bucket, name, io.BytesIO(b"theirs"), 6)
+    others = [f"{digit}{key[1:]}" for digit in "0123456789abcdef" if digit != key[0]]
     store.put(key, [b"ours"])
     assert [found.key for found in store.list_keys()] == [key]
-    store.delete(key)
+    store.delete_many([key, *others])
+    assert store.present_among([key, *others]) == set()
     assert len(list(client.list_objects(bucket, recursive=True, include_version=True))) == 4
 
 
-@pytest.mark.parametrize("lock", ["legal hold", "governance"])
-def test_a_lock_refuses_the_deletion_and_says_so(s3: S3Server, key: str, lock: str) -> None:
+def may_not_pass_over_governance(s3: S3Server, bucket: str) -> None:
+    """Take a right from the credentials that the store uses."""
+    names = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
+    denial = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:BypassGovernanceRetention",
+        "Resource": names,
+    }
+    policy = {"Version": "2012-10-17", "Statement": [denial]}
+    s3.client().set_bucket_policy(bucket, json.dumps(policy))
+
+
+@pytest.mark.parametrize("lock", ["legal hold", "governance", "compliance"])
+def test_a_lock_refuses_the_deletion_and_says_so_when_all_else_is_gone(
+    s3: S3Server, key: str, new_key: Callable[[], str], lock: str
+) -> None:
     client, bucket = s3.client(), f"locked{key}"
     client.make_bucket(bucket, object_lock=True)
-    store = opener(s3, bucket)()
-    store.put(key, [b"held"])
+    store, keys = opener(s3, bucket)(), [key, *(new_key() for _ in range(20))]
+    for name in keys:
+        store.put(name, [b"held"])
     until = datetime.now(UTC) + timedelta(seconds=4)
     if lock == "legal hold":
         client.enable_object_legal_hold(bucket, key)
     else:
-        client.set_object_retention(bucket, key, Retention(GOVERNANCE, until))
-    with pytest.raises(Refused, match=lock) as raised:
-        store.delete(key)
-    assert raised.value.reason == "locked"
-    assert store.traces(key) == ["version"]
+        may_not_pass_over_governance(s3, bucket)
+        mode = GOVERNANCE if lock == "governance" else COMPLIANCE
+        client.set_object_retention(bucket, key, Retention(mode, until))
+    for asked in ([key], keys):
+        with pytest.raises(Refused, match=lock) as raised:
+            store.delete_many(asked)
+        assert raised.value.reason == "locked"
+        assert store.traces(key) == ["version"]
+    assert store.present_among(keys) == {key}
     if lock == "legal hold":
         client.disable_object_legal_hold(bucket, key)
     else:
         time.sleep(max(0.0, (until - datetime.now(UTC)).total_seconds()) + 1)
     store.delete(key)
     assert store.traces(key) == []
+
+
+def test_governance_is_passed_over_where_the_credentials_may(
+    s3: S3Server, key: str, new_key: Callable[[], str]
+) -> None:
+    client, bucket, other = s3.client(), f"locked{key}", new_key()
+    client.make_bucket(bucket, object_lock=True)
+    store = opener(s3, bucket)()
+    until = datetime.now(UTC) + timedelta(seconds=60)
+    for name in (key, other):
+        store.put(name, [b"kept"])
+        client.set_object_retention(bucket, name, Retention(GOVERNANCE, until))
+    store.delete_many([key])
+    assert store.present_among([key, other]) == {other}
+    store.delete(other)
+    assert store.traces(other) == []
 
 
 @pytest.mark.parametrize("what", ["secret", "bucket", "server", "tls"])
