@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from typing import Final
 
 from sqlalchemy import Connection
 
 from models.consent.decision import Decision, Question, Record, decide, valid_grants
 from models.consent.disclosure import Ground, Handover, HandoverDecision, decide_handover
+from models.consent.facts import Freeze
 from models.consent.legal_bases import LegalUse, basis_for
 from models.consent.rules import ConsentRules
-from models.schema.errors import ConsentRefused, Frozen, NotFound
+from models.schema.errors import ConsentRefused, Frozen, NotFound, RoleRefused
 from models.schema.purposes import Purpose
 from storage.catalogue import freezes, people
+from storage.catalogue.artefacts import Artefact, ArtefactState, artefact_by_id
 from storage.catalogue.disclosures import disclosure_by_id, recipient_by_id
+from storage.catalogue.freezes import Scope
 from storage.catalogue.objects import StoredRow
 from storage.catalogue.people import Subject
-from storage.catalogue.uploads import Upload, UploadState
+from storage.catalogue.snapshots import (
+    Member,
+    digest_of,
+    frozen_uploads,
+    lock_people,
+    members_of,
+    snapshot_by_id,
+)
+from storage.catalogue.uploads import Upload, UploadState, upload_by_id
 from storage.clock import Clock, utc_now
 from storage.database import Database, Writing
 from storage.key_store import KeyStore
 from storage.recorded_head import require_held
 from storage.records import record_of, statements_of
+
+_IN_SERVICE: Final = frozenset({ArtefactState.REGISTERED, ArtefactState.TAINTED})
 
 
 class Gate:
@@ -83,6 +98,93 @@ class Gate:
         ]
         if refused or not purposes:
             raise refusal(refused)
+
+    def require_members(
+        self,
+        connection: Connection,
+        members: Iterable[Member],
+        purpose: Purpose,
+        *,
+        avatar_id: str | None,
+    ) -> None:
+        """Pass when the purpose is allowed now for everything that a training reads.
+
+        Asks for each upload, under the consent that the snapshot rests on: what was withdrawn and
+        granted again since stays refused. Takes everybody's rows FOR SHARE, as `require` does.
+        Raises ConsentRefused.
+        """
+        of_people: dict[str, set[tuple[str, int]]] = {}
+        for member in members:
+            rests = of_people.setdefault(member.subject_id, set())
+            rests.add((member.upload_id, member.grant_sequence))
+        if not of_people:
+            raise ConsentRefused("Nothing is left of what this was made of.")
+        lock_people(connection, of_people)
+        refused: list[Decision] = []
+        for subject_id, rests in sorted(of_people.items()):
+            subject = people.subject_by_id(connection, subject_id)
+            if subject is None:
+                raise ConsentRefused("A person behind this is not known any more.")
+            record = self.record(connection, subject, upload=None)
+            for upload_id, sequence in sorted(rests):
+                upload = upload_by_id(connection, upload_id)
+                if upload is None or upload.state is not UploadState.ADMITTED:
+                    raise RoleRefused("What has not been admitted is not trained on.")
+                over = freezes.freezes_over(
+                    connection,
+                    account_id=subject.account_id,
+                    subject_id=subject_id,
+                    upload_id=upload_id,
+                    avatar_id=avatar_id,
+                )
+                question = replace(self.question(purpose, upload=upload), basis=sequence)
+                decision = decide(replace(record, freezes=over), question)
+                if not decision.allowed:
+                    refused.append(decision)
+        if refused:
+            raise refusal(refused)
+
+    def require_artefact(self, connection: Connection, artefact_id: str) -> Artefact:
+        """The artefact, if it may be read or generated with now (invariant 8).
+
+        One of one person: while its purpose is allowed for all that it was made of, under the
+        consent it was made under, and nothing of that was erased. A shared base: also once a person
+        was taken out of it, until the day by which it is retrained without them. Raises
+        ConsentRefused, Frozen.
+        """
+        artefact = self._in_service(connection, artefact_id)
+        if artefact.subject_id is not None:
+            self.require_snapshot(connection, artefact)
+        return artefact
+
+    def require_snapshot(self, connection: Connection, artefact: Artefact) -> list[Member]:
+        """What an artefact is made of, if that is whole and may be used for it now.
+
+        Raises ConsentRefused, Frozen.
+        """
+        snapshot = snapshot_by_id(connection, artefact.snapshot_id or "")
+        members = members_of(connection, artefact.snapshot_id or "")
+        if snapshot is None or digest_of(members) != snapshot.digest:
+            raise Frozen("Something that this was made of was erased.")
+        self.require_members(connection, members, artefact.purpose, avatar_id=artefact.avatar_id)
+        return members
+
+    def _in_service(self, connection: Connection, artefact_id: str) -> Artefact:
+        artefact = artefact_by_id(connection, artefact_id)
+        if artefact is None or artefact.state not in _IN_SERVICE:
+            raise Frozen(
+                "This model is not in use: its training has not ended, or it was erased.",
+                remedy="`likeness avatar show` lists what an avatar has.",
+            )
+        if artefact.state is ArtefactState.TAINTED and (
+            artefact.retrain_by is None or artefact.retrain_by <= self._clock()
+        ):
+            raise Frozen(
+                "Somebody was taken out of this shared base, and the day by which it was to be "
+                "retrained without them is over.",
+                remedy="Train a base anew; what was erased is not in it.",
+            )
+        return artefact
 
     def require_standing(self, connection: Connection, row: StoredRow) -> None:
         """Pass while at least one purpose of the object was neither withdrawn nor stopped.
@@ -188,12 +290,34 @@ class Gate:
             subject_id=subject_id,
             upload_id=upload_id,
         )
-        if any(freeze.purpose is None for freeze in in_force):
-            raise Frozen("All use was stopped while it was running.")
-        for freeze in in_force:
-            for purpose, sequence in basis.items():
-                if freeze.purpose is purpose and sequence < freeze.sequence:
-                    raise Frozen(f"Use for {purpose.value} was stopped while it was running.")
+        _refuse_covered(in_force, basis)
+
+    def require_artefact_unfrozen(
+        self, connection: Connection, artefact_id: str, basis: Mapping[Purpose, int]
+    ) -> None:
+        """The same fence for what is of an artefact: over its person, avatar and uploads.
+
+        Raises Frozen.
+        """
+        artefact = self._in_service(connection, artefact_id)
+        if artefact.subject_id is not None:
+            self.require_maker_unfrozen(connection, artefact, basis)
+
+    def require_maker_unfrozen(
+        self, connection: Connection, artefact: Artefact, basis: Mapping[Purpose, int]
+    ) -> None:
+        """Pass while no freeze covers the person, the avatar or an upload behind an artefact."""
+        subject = people.subject_by_id(connection, artefact.subject_id or "")
+        if subject is None:
+            raise Frozen("The person behind this object is not known any more.")
+        scopes = [(Scope.SUBJECT, subject.id)]
+        if subject.account_id is not None:
+            scopes.append((Scope.ACCOUNT, subject.account_id))
+        if artefact.avatar_id is not None:
+            scopes.append((Scope.AVATAR, artefact.avatar_id))
+        frozen = frozen_uploads(connection, artefact.snapshot_id or "")
+        scopes += [(Scope.UPLOAD, upload_id) for upload_id in sorted(frozen)]
+        _refuse_covered(freezes.freezes_in(connection, scopes), basis)
 
     @contextmanager
     def current(self, catalogue: Database, keys: KeyStore) -> Iterator[Writing]:
@@ -202,6 +326,15 @@ class Gate:
         with catalogue.writing() as writing:
             require_held(writing.connection, recorded)
             yield writing
+
+
+def _refuse_covered(in_force: Sequence[Freeze], basis: Mapping[Purpose, int]) -> None:
+    if any(freeze.purpose is None for freeze in in_force):
+        raise Frozen("All use was stopped while it was running.")
+    for freeze in in_force:
+        for purpose, sequence in basis.items():
+            if freeze.purpose is purpose and sequence < freeze.sequence:
+                raise Frozen(f"Use for {purpose.value} was stopped while it was running.")
 
 
 def refusal(refused: Iterable[Decision]) -> ConsentRefused:

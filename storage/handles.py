@@ -39,13 +39,28 @@ class Use:
 
 @dataclass(frozen=True)
 class Run:
-    """A handle on an open run; its id is the fence token."""
+    """A handle on an open run that works on an upload; its id is the fence token."""
 
     id: str
     subject_id: str
     upload_id: str
     role: Role
     purposes: frozenset[Purpose]
+
+
+@dataclass(frozen=True)
+class ArtefactRun:
+    """A handle on an open run that trains an artefact or generates with it."""
+
+    id: str
+    subject_id: str | None
+    """None for a shared base, which is several people's."""
+    artefact_id: str
+    role: Role
+    purposes: frozenset[Purpose]
+
+
+AnyRun = Run | ArtefactRun
 
 
 class Reader:

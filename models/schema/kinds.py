@@ -20,6 +20,12 @@ from models.schema.purposes import NEEDS_FACE, NEEDS_VOICE, Purpose
 MEBIBYTE: Final = 1024 * 1024
 FEATURE_BYTES_MOST: Final = 16 * MEBIBYTE
 """A feature object is read whole and at random by training; this bounds what one read costs."""
+MODEL_BYTES_MOST: Final = 16 * 1024 * MEBIBYTE
+"""Weights of one model, or what it needs beside them; written and read as a stream."""
+CHECKPOINT_BYTES_MOST: Final = 4 * MODEL_BYTES_MOST
+"""Weights, their gradients, and the two moments that an optimiser such as Adam keeps of each."""
+GENERATED_BYTES_MOST: Final = 4 * 1024 * MEBIBYTE
+"""An hour, the longest that an engine may generate, at 9 Mbit/s."""
 
 KEY_BACKUP_DAYS: Final = 30
 """Backups of the key store are kept at most this long (invariant 5)."""
@@ -34,6 +40,10 @@ class Content(StrEnum):
     REPORT = "report"
     EVIDENCE = "evidence"
     """What shows that a person agreed. Kept as long as the consent it proves, read by people."""
+    MODEL = "model"
+    """What a training learned of people, and what generation needs beside it (invariant 8)."""
+    GENERATED = "generated"
+    """What was generated with a model of a person."""
 
 
 class Owner(StrEnum):
@@ -53,6 +63,8 @@ class Expiry(StrEnum):
     """Some days after ingest, at most some days after upload (Policy P25)."""
     WITH_CONSENT = "with_consent"
     """Lives as long as the consent it rests on (Policy P07, P25)."""
+    TRAINING = "training"
+    """Needed while a training may still go on from it; some days at most (Policy P28)."""
 
 
 class Erasure(StrEnum):
@@ -68,6 +80,7 @@ class Role(StrEnum):
     INTAKE = "intake"
     INGEST = "ingest"
     TRAINING = "training"
+    GENERATION = "generation"
     STEWARD = "steward"
     """Deletes and reconciles; never reads."""
     PERSON = "person"
@@ -101,7 +114,12 @@ class Kind(BaseModel):
 
 
 _ALL = frozenset(Purpose)
+_OF_ONE = frozenset({Purpose.VOICE_CLONING, Purpose.DIGITAL_HUMAN})
+"""Purposes that a model of one person serves."""
+_OF_MANY = frozenset({Purpose.MODEL_IMPROVEMENT})
 _RAW_BYTES_MOST = 1024**4
+_HEARD = ("voice_segment", "voice_profile", "original")
+_TRAINED_ON = (*_HEARD, "face_segment", "face_profile")
 
 _DECLARED = (
     Kind(
@@ -229,6 +247,160 @@ _DECLARED = (
         bytes_most=FEATURE_BYTES_MOST,
         written_by=frozenset({Role.INGEST}),
         read_by=frozenset({Role.PERSON, Role.REVIEW}),
+    ),
+    Kind(
+        name="model_weights",
+        about="What a training learned of one person's voice or face.",
+        content=Content.MODEL,
+        media_type="application/vnd.safetensors",
+        owner=Owner.SUBJECT,
+        comes_from=(*_TRAINED_ON, "base_weights", "model_checkpoint"),
+        purposes=_OF_ONE,
+        expiry=Expiry.WITH_CONSENT,
+        erasure=Erasure.SHRED_AND_DELETE,
+        bytes_most=MODEL_BYTES_MOST,
+        written_by=frozenset({Role.TRAINING}),
+        read_by=frozenset({Role.GENERATION, Role.PERSON}),
+    ),
+    Kind(
+        name="model_material",
+        about="Recorded speech or footage of the person that generation itself needs.",
+        content=Content.MODEL,
+        media_type="application/octet-stream",
+        owner=Owner.SUBJECT,
+        comes_from=_TRAINED_ON,
+        purposes=_OF_ONE,
+        expiry=Expiry.WITH_CONSENT,
+        erasure=Erasure.SHRED_AND_DELETE,
+        bytes_most=MODEL_BYTES_MOST,
+        written_by=frozenset({Role.TRAINING}),
+        read_by=frozenset({Role.GENERATION, Role.PERSON}),
+    ),
+    Kind(
+        name="model_card",
+        about="What is known of a model: its evaluation, its engine's remarks, names of its files.",
+        content=Content.MODEL,
+        media_type="application/json",
+        owner=Owner.SUBJECT,
+        comes_from=_TRAINED_ON,
+        purposes=_OF_ONE,
+        expiry=Expiry.WITH_CONSENT,
+        erasure=Erasure.SHRED_AND_DELETE,
+        bytes_most=FEATURE_BYTES_MOST,
+        written_by=frozenset({Role.TRAINING}),
+        read_by=frozenset({Role.GENERATION, Role.PERSON}),
+    ),
+    Kind(
+        name="model_checkpoint",
+        about="A training of one person's model as it stood, from which it goes on exactly.",
+        content=Content.MODEL,
+        media_type="application/vnd.safetensors",
+        owner=Owner.SUBJECT,
+        comes_from=(*_TRAINED_ON, "base_weights"),
+        purposes=_OF_ONE,
+        expiry=Expiry.TRAINING,
+        erasure=Erasure.SHRED_AND_DELETE,
+        bytes_most=CHECKPOINT_BYTES_MOST,
+        written_by=frozenset({Role.TRAINING}),
+        read_by=frozenset({Role.TRAINING}),
+    ),
+    Kind(
+        name="model_sample",
+        about="An example that a model spoke or showed when it was evaluated.",
+        content=Content.GENERATED,
+        media_type="application/octet-stream",
+        owner=Owner.SUBJECT,
+        comes_from=("model_weights", "model_material"),
+        purposes=_OF_ONE,
+        expiry=Expiry.WITH_CONSENT,
+        erasure=Erasure.SHRED_AND_DELETE,
+        bytes_most=GENERATED_BYTES_MOST,
+        written_by=frozenset({Role.TRAINING}),
+        read_by=frozenset({Role.PERSON}),
+    ),
+    Kind(
+        name="training_plot",
+        about="A picture of how a training went.",
+        content=Content.MODEL,
+        media_type="image/png",
+        owner=Owner.SUBJECT,
+        comes_from=_TRAINED_ON,
+        purposes=_OF_ONE,
+        expiry=Expiry.WITH_CONSENT,
+        erasure=Erasure.SHRED_AND_DELETE,
+        bytes_most=FEATURE_BYTES_MOST,
+        written_by=frozenset({Role.TRAINING}),
+        read_by=frozenset({Role.PERSON}),
+    ),
+    Kind(
+        name="base_weights",
+        about="What a training learned of the voices of several people together.",
+        content=Content.MODEL,
+        media_type="application/vnd.safetensors",
+        owner=Owner.ARTEFACT,
+        comes_from=(*_HEARD, "base_checkpoint"),
+        purposes=_OF_MANY,
+        expiry=Expiry.WITH_CONSENT,
+        erasure=Erasure.SHRED_AND_DELETE,
+        bytes_most=MODEL_BYTES_MOST,
+        written_by=frozenset({Role.TRAINING}),
+        read_by=frozenset({Role.TRAINING, Role.GENERATION}),
+    ),
+    Kind(
+        name="base_card",
+        about="What is known of a shared base: its evaluation and the names of its files.",
+        content=Content.MODEL,
+        media_type="application/json",
+        owner=Owner.ARTEFACT,
+        comes_from=_HEARD,
+        purposes=_OF_MANY,
+        expiry=Expiry.WITH_CONSENT,
+        erasure=Erasure.SHRED_AND_DELETE,
+        bytes_most=FEATURE_BYTES_MOST,
+        written_by=frozenset({Role.TRAINING}),
+        read_by=frozenset({Role.TRAINING, Role.GENERATION}),
+    ),
+    Kind(
+        name="base_checkpoint",
+        about="The training of a shared base as it stood, from which it goes on exactly.",
+        content=Content.MODEL,
+        media_type="application/vnd.safetensors",
+        owner=Owner.ARTEFACT,
+        comes_from=_HEARD,
+        purposes=_OF_MANY,
+        expiry=Expiry.TRAINING,
+        erasure=Erasure.SHRED_AND_DELETE,
+        bytes_most=CHECKPOINT_BYTES_MOST,
+        written_by=frozenset({Role.TRAINING}),
+        read_by=frozenset({Role.TRAINING}),
+    ),
+    Kind(
+        name="generated_speech",
+        about="Speech in the person's voice, generated and labelled as such.",
+        content=Content.GENERATED,
+        media_type="audio/wav",
+        owner=Owner.SUBJECT,
+        comes_from=("model_weights", "model_material", "base_weights"),
+        purposes=_OF_ONE,
+        expiry=Expiry.WITH_CONSENT,
+        erasure=Erasure.SHRED_AND_DELETE,
+        bytes_most=GENERATED_BYTES_MOST,
+        written_by=frozenset({Role.GENERATION}),
+        read_by=frozenset({Role.GENERATION, Role.PERSON}),
+    ),
+    Kind(
+        name="generated_video",
+        about="A video of the person's likeness, generated and labelled as such.",
+        content=Content.GENERATED,
+        media_type="video/mp4",
+        owner=Owner.SUBJECT,
+        comes_from=("model_weights", "model_material", "base_weights", "generated_speech"),
+        purposes=NEEDS_FACE,
+        expiry=Expiry.WITH_CONSENT,
+        erasure=Erasure.SHRED_AND_DELETE,
+        bytes_most=GENERATED_BYTES_MOST,
+        written_by=frozenset({Role.GENERATION}),
+        read_by=frozenset({Role.PERSON}),
     ),
 )
 

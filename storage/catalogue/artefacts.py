@@ -22,17 +22,9 @@ from sqlalchemy import (
 )
 
 from models.schema.purposes import Purpose
+from models.schema.tasks import Task
 from storage.catalogue.columns import UtcDateTime
 from storage.catalogue.metadata import METADATA
-
-
-class Task(StrEnum):
-    """What an artefact is a model of."""
-
-    VOICE = "voice"
-    HUMAN = "human"
-    BASE = "base"
-    """Made of several people (invariant 8)."""
 
 
 class ArtefactState(StrEnum):
@@ -168,9 +160,43 @@ def change_artefact(
     return bool(changed.rowcount)
 
 
+def hold_training(connection: Connection, artefact_id: str) -> bool:
+    """Hold an artefact's row until the end of the transaction; False where it does not train.
+
+    Whoever begins, ends or gives up its training does so first, so that only one of them does.
+    """
+    return change_artefact(
+        connection,
+        artefact_id,
+        expected=frozenset({ArtefactState.TRAINING}),
+        state=ArtefactState.TRAINING,
+    )
+
+
+def fail_training(connection: Connection, artefact_id: str) -> bool:
+    """A training ends without a model; False where it had ended."""
+    return change_artefact(
+        connection,
+        artefact_id,
+        expected=frozenset({ArtefactState.TRAINING}),
+        state=ArtefactState.FAILED,
+    )
+
+
 def add_generation(connection: Connection, generation: Generation) -> None:
     """Record a generation, in the transaction that makes its object exist."""
     connection.execute(insert(GENERATIONS).values(**vars(generation)))
+
+
+def describe_generation(
+    connection: Connection, generation_id: str, *, seconds: float, request_sealed: bytes | None
+) -> None:
+    """Add what was asked for and how long what was made is."""
+    connection.execute(
+        update(GENERATIONS)
+        .where(GENERATIONS.c.id == generation_id)
+        .values(seconds=seconds, request_sealed=request_sealed)
+    )
 
 
 def generations_where(connection: Connection, condition: Any) -> list[Generation]:
@@ -181,6 +207,11 @@ def generations_where(connection: Connection, condition: Any) -> list[Generation
         .order_by(GENERATIONS.c.created_at, GENERATIONS.c.id)
     )
     return [Generation(**row._mapping) for row in rows]
+
+
+def generations_of_subject(connection: Connection, subject_id: str) -> list[Generation]:
+    """What was generated of a person and is not erased, oldest first."""
+    return generations_where(connection, GENERATIONS.c.subject_id == subject_id)
 
 
 def _artefact(row: Any) -> Artefact:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     JSON,
@@ -26,6 +26,9 @@ from models.schema.purposes import Purpose
 from storage.catalogue.columns import UtcDateTime
 from storage.catalogue.metadata import METADATA
 from storage.catalogue.uploads import UPLOADS, WAITING
+
+_AT_ONCE: Final = 500
+"""Ids in one statement; databases bound how many values one may name."""
 
 
 class IntentState(StrEnum):
@@ -251,6 +254,20 @@ def object_by_id(connection: Connection, object_id: str) -> StoredRow | None:
     return _stored(row._mapping) if row else None
 
 
+def objects_by_ids(connection: Connection, object_ids: Iterable[str]) -> list[StoredRow]:
+    """The objects with some random ids, tombstones included, in order of id."""
+    wanted = sorted(set(object_ids))
+    found: list[StoredRow] = []
+    for start in range(0, len(wanted), _AT_ONCE):
+        rows = connection.execute(
+            select(OBJECTS)
+            .where(OBJECTS.c.id.in_(wanted[start : start + _AT_ONCE]))
+            .order_by(OBJECTS.c.id)
+        )
+        found += [_stored(row._mapping) for row in rows]
+    return found
+
+
 def parents_of(connection: Connection, object_id: str) -> tuple[str, ...]:
     """The objects that this one was made of, tombstones included."""
     rows = connection.execute(
@@ -293,6 +310,22 @@ def all_objects_of_subject(connection: Connection, subject_id: str) -> list[Stor
     rows = connection.execute(
         select(OBJECTS)
         .where(OBJECTS.c.subject_id == subject_id, OBJECTS.c.state == ObjectState.STORED.value)
+        .order_by(OBJECTS.c.created_at, OBJECTS.c.id)
+    )
+    return [_stored(row._mapping) for row in rows]
+
+
+def objects_of_artefact(
+    connection: Connection, artefact_id: str, *, kinds: Collection[str]
+) -> list[StoredRow]:
+    """An artefact's stored objects of some kinds, oldest first."""
+    rows = connection.execute(
+        select(OBJECTS)
+        .where(
+            OBJECTS.c.artefact_id == artefact_id,
+            OBJECTS.c.kind.in_(list(kinds)),
+            OBJECTS.c.state == ObjectState.STORED.value,
+        )
         .order_by(OBJECTS.c.created_at, OBJECTS.c.id)
     )
     return [_stored(row._mapping) for row in rows]

@@ -25,6 +25,7 @@ from sqlalchemy import (
     update,
 )
 
+from models.schema.kinds import Role
 from models.schema.purposes import Purpose
 from storage.catalogue.columns import UtcDateTime
 from storage.catalogue.metadata import METADATA
@@ -107,6 +108,18 @@ def open_run_of(connection: Connection, upload_id: str) -> RunRow | None:
     """The open run that works on an upload."""
     row = connection.execute(
         select(RUNS).where(RUNS.c.upload_id == upload_id, RUNS.c.state == RunState.OPEN.value)
+    ).first()
+    return _run(row._mapping) if row else None
+
+
+def open_training_of(connection: Connection, artefact_id: str) -> RunRow | None:
+    """The open run that trains an artefact."""
+    row = connection.execute(
+        select(RUNS).where(
+            RUNS.c.artefact_id == artefact_id,
+            RUNS.c.role == Role.TRAINING.value,
+            RUNS.c.state == RunState.OPEN.value,
+        )
     ).first()
     return _run(row._mapping) if row else None
 

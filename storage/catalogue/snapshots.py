@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import (
@@ -14,13 +15,16 @@ from sqlalchemy import (
     Integer,
     String,
     Table,
+    exists,
     insert,
     select,
 )
 
 from models.schema.purposes import Purpose
 from storage.catalogue.columns import UtcDateTime
+from storage.catalogue.freezes import FREEZES, Scope
 from storage.catalogue.metadata import METADATA
+from storage.catalogue.people import ACCOUNTS, SUBJECTS
 
 SNAPSHOTS = Table(
     "snapshots",
@@ -67,6 +71,12 @@ class Member:
     sealed_sha256: str
 
 
+def digest_of(members: Iterable[Member]) -> str:
+    """The digest of a list, whatever its order: ids and ciphertext digests, a line each."""
+    lines = sorted(f"{member.object_id} {member.sealed_sha256}\n" for member in members)
+    return sha256("".join(lines).encode()).hexdigest()
+
+
 def add_snapshot(connection: Connection, snapshot: Snapshot, members: Iterable[Member]) -> None:
     """Record a snapshot and its members."""
     values = {**vars(snapshot), "purpose": snapshot.purpose.value}
@@ -92,6 +102,37 @@ def members_of(connection: Connection, snapshot_id: str) -> list[Member]:
         .order_by(SNAPSHOT_MEMBERS.c.object_id)
     )
     return [_member(row._mapping) for row in rows]
+
+
+def frozen_uploads(connection: Connection, snapshot_id: str) -> set[str]:
+    """The uploads of a snapshot that a freeze in force is about."""
+    member = exists().where(
+        SNAPSHOT_MEMBERS.c.snapshot_id == snapshot_id,
+        SNAPSHOT_MEMBERS.c.upload_id == FREEZES.c.scope_id,
+    )
+    rows = connection.execute(
+        select(FREEZES.c.scope_id)
+        .where(FREEZES.c.scope == Scope.UPLOAD.value, FREEZES.c.lifted_at.is_(None), member)
+        .distinct()
+    )
+    return set(rows.scalars())
+
+
+def lock_people(connection: Connection, subject_ids: Iterable[str]) -> None:
+    """Hold the rows of several people and their accounts FOR SHARE, as one check of them all.
+
+    Accounts come before people, each in order of id: with the same order everywhere, checks and
+    freezes never wait for each other in a circle. SQLite's writers already exclude each other.
+    """
+    if connection.dialect.name == "sqlite":
+        return
+    wanted = list(subject_ids)
+    of_them = select(SUBJECTS.c.account_id).where(SUBJECTS.c.id.in_(wanted))
+    for statement in (
+        select(ACCOUNTS.c.id).where(ACCOUNTS.c.id.in_(of_them)).order_by(ACCOUNTS.c.id),
+        select(SUBJECTS.c.id).where(SUBJECTS.c.id.in_(wanted)).order_by(SUBJECTS.c.id),
+    ):
+        connection.execute(statement.with_for_update(read=True))
 
 
 def _member(row: Any) -> Member:

@@ -18,12 +18,16 @@ from models.consent.facts import EvidenceLevel, Source, Uploader
 from models.schema.kinds import Role
 from models.schema.purposes import NEEDS_FACE, Purpose
 from models.schema.retention import Retention
+from models.schema.tasks import Task
 from storage.assembly import Storage, StorageAddresses
+from storage.catalogue.artefacts import Artefact
+from storage.catalogue.avatars import Avatar
 from storage.catalogue.uploads import Upload, UploadState
 from storage.clock import utc_now
 from storage.registers.consents import Grant
 from storage.registers.evidence import Evidence
 from storage.registers.uploads import Conclusion, Declaration
+from storage.trainings import PlannedTraining
 
 VOICE = frozenset({Purpose.VOICE_CLONING})
 BOTH = frozenset({Purpose.VOICE_CLONING, Purpose.DIGITAL_HUMAN})
@@ -31,6 +35,7 @@ FILE_NAME = "Zhang-Wei-speaks.wav"
 TRANSCRIPT = "a transcript only Zhang Wei would write"
 AGREED = b"Zhang Wei agreed in writing to have this voice cloned"
 RECORDING = b"plain bytes of a recording " * 4000
+WEIGHTS = b"plain bytes of what was learned " * 400
 SEGMENT = b"plain bytes of a feature " * 400
 
 
@@ -53,6 +58,14 @@ class Admitted:
 
     upload: Upload
     features: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A registered artefact, and the objects of its model, by kind."""
+
+    artefact: Artefact
+    objects: dict[str, str]
 
 
 class GrantFactory(Protocol):
@@ -108,6 +121,27 @@ class AdmittedFactory(Protocol):
         *,
         content: Iterable[bytes] = (RECORDING,),
     ) -> Admitted: ...
+
+
+class PlanFactory(Protocol):
+    """Plans the training of an avatar's voice or human, or (None) of a shared base."""
+
+    def __call__(
+        self,
+        avatar: Avatar | None,
+        *members: str,
+        task: Task | None = None,
+        purpose: Purpose | None = None,
+        base_id: str | None = None,
+    ) -> PlannedTraining: ...
+
+
+class TrainedFactory(Protocol):
+    """Takes a training all the way: begun, weights put, registered."""
+
+    def __call__(
+        self, avatar: Avatar | None, *members: str, purpose: Purpose | None = None
+    ) -> Trained: ...
 
 
 @pytest.fixture
@@ -276,6 +310,44 @@ def admitted(storage: Storage, received: ReceivedFactory) -> AdmittedFactory:
         )
         storage.uploads.release_quarantine(upload.id)
         return Admitted(storage.uploads.by_id(upload.id), features)
+
+    return made
+
+
+@pytest.fixture
+def planned() -> PlanFactory:
+    """See PlanFactory."""
+
+    def made(
+        avatar: Avatar | None,
+        *members: str,
+        task: Task | None = None,
+        purpose: Purpose | None = None,
+        base_id: str | None = None,
+    ) -> PlannedTraining:
+        usual = Purpose.MODEL_IMPROVEMENT if avatar is None else Purpose.VOICE_CLONING
+        return PlannedTraining(
+            task=task or (Task.BASE if avatar is None else Task.VOICE),
+            purpose=purpose or usual,
+            members=members,
+            engine="example",
+            engine_version="1.0",
+            avatar_id=avatar.id if avatar else None,
+            base_id=base_id,
+        )
+
+    return made
+
+
+@pytest.fixture
+def trained(storage: Storage, planned: PlanFactory) -> TrainedFactory:
+    """See TrainedFactory."""
+
+    def made(avatar: Avatar | None, *members: str, purpose: Purpose | None = None) -> Trained:
+        run = storage.door.begin_training(planned(avatar, *members, purpose=purpose))
+        kinds = ["base_weights", "base_card"] if avatar is None else ["model_weights", "model_card"]
+        put = {kind: storage.door.put(run, kind, [WEIGHTS]) for kind in kinds}
+        return Trained(storage.artefacts.finish_training(run, {"loss": 0.5}), put)
 
     return made
 

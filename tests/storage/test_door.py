@@ -26,9 +26,9 @@ from storage.assembly import Storage
 from storage.catalogue import objects
 from storage.catalogue.objects import IntentState, ObjectState
 from storage.catalogue.uploads import Upload, UploadState
-from storage.door import LEASE
 from storage.handles import Operation, Run, Use
 from storage.registers.uploads import Conclusion
+from storage.runs import LEASE
 
 VOICE = frozenset({Purpose.VOICE_CLONING})
 BOTH = frozenset({Purpose.VOICE_CLONING, Purpose.DIGITAL_HUMAN})

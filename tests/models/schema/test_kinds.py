@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import ValidationError
 
+from models.engines.contract import TRAINED_ROLES, FileRole
 from models.schema.errors import BadUsage
 from models.schema.kinds import (
     FEATURE_BYTES_MOST,
@@ -80,8 +81,24 @@ def test_stewards_and_auditors_read_nothing(kind: Kind) -> None:
 
 
 @every_kind
-def test_only_workers_write_never_people_training_or_review(kind: Kind) -> None:
-    assert kind.written_by <= {Role.INTAKE, Role.INGEST}
+def test_only_workers_write_never_people_or_review(kind: Kind) -> None:
+    assert kind.written_by <= {Role.INTAKE, Role.INGEST, Role.TRAINING, Role.GENERATION}
+
+
+@every_kind
+def test_training_alone_writes_what_is_of_a_model_and_nothing_of_an_upload(kind: Kind) -> None:
+    of_a_model = kind.content is Content.MODEL or kind.name == "model_sample"
+    assert (Role.TRAINING in kind.written_by) == of_a_model
+    assert not of_a_model or kind.written_by == {Role.TRAINING}
+
+
+@every_kind
+def test_only_generation_and_evaluation_make_what_is_generated_and_no_training_reads_it(
+    kind: Kind,
+) -> None:
+    if kind.content is Content.GENERATED:
+        assert kind.written_by <= {Role.GENERATION, Role.TRAINING}
+        assert Role.TRAINING not in kind.read_by
 
 
 @every_kind
@@ -91,15 +108,21 @@ def test_reports_are_read_by_the_person_and_by_review_alone(kind: Kind) -> None:
 
 
 @every_kind
-def test_training_reads_features_and_originals_and_nothing_about_the_person(kind: Kind) -> None:
+def test_training_reads_features_originals_and_bases_and_nothing_about_the_person(
+    kind: Kind,
+) -> None:
     if Role.TRAINING in kind.read_by:
-        assert kind.content in {Content.RAW, Content.FEATURES}
-        assert kind.name != "quarantined_upload"
+        assert kind.content in {Content.RAW, Content.FEATURES, Content.MODEL}
+        assert kind.name not in {"quarantined_upload", "model_weights", "model_material"}
 
 
 @every_kind
-def test_the_person_has_access_to_everything_that_outlives_quarantine(kind: Kind) -> None:
-    assert (Role.PERSON in kind.read_by) == (kind.name != "quarantined_upload")
+def test_the_person_has_access_to_everything_of_theirs_that_is_kept_in_the_end(
+    kind: Kind,
+) -> None:
+    """What comes before it goes by itself: a received file, a training as it stood."""
+    before = kind.expiry in {Expiry.QUARANTINE, Expiry.TRAINING}
+    assert (Role.PERSON in kind.read_by) == (kind.owner is Owner.SUBJECT and not before)
 
 
 def test_the_picture_is_needed_by_no_purpose_but_a_digital_human() -> None:
@@ -113,13 +136,35 @@ def test_the_picture_is_needed_by_no_purpose_but_a_digital_human() -> None:
 @every_kind
 def test_what_training_reads_at_random_is_at_most_16_mebibytes(kind: Kind) -> None:
     assert FEATURE_BYTES_MOST == 16 * 1024 * 1024
-    if kind.content is not Content.RAW:
+    if kind.content not in {Content.RAW, Content.MODEL, Content.GENERATED}:
         assert kind.bytes_most <= FEATURE_BYTES_MOST
 
 
 @every_kind
-def test_what_one_person_uploaded_is_under_that_persons_key(kind: Kind) -> None:
-    assert kind.owner is Owner.SUBJECT
+def test_what_is_of_one_person_is_under_that_persons_key_and_nothing_else_is(kind: Kind) -> None:
+    """None of several people's keys alone may open what was made of them all (invariant 5)."""
+    of_many = kind.name.startswith("base_")
+    assert kind.owner is (Owner.ARTEFACT if of_many else Owner.SUBJECT)
+    assert (kind.purposes == {Purpose.MODEL_IMPROVEMENT}) == of_many
+
+
+@every_kind
+def test_a_shared_base_never_comes_from_a_model_of_one_person(kind: Kind) -> None:
+    """That model's erasure would not reach it."""
+    if kind.owner is Owner.ARTEFACT:
+        of_one = {name for name in KINDS if name.startswith(("model_", "generated_"))}
+        assert not of_one & set(kind.comes_from)
+
+
+@every_kind
+def test_a_training_as_it_stood_goes_by_itself(kind: Kind) -> None:
+    assert (kind.expiry is Expiry.TRAINING) == kind.name.endswith("_checkpoint")
+
+
+def test_a_file_of_every_role_that_a_training_may_give_has_a_kind() -> None:
+    kinds = {FileRole.PLOT: "training_plot"}
+    for role in TRAINED_ROLES:
+        assert kinds.get(role, f"model_{role.value}") in KINDS
 
 
 @every_kind
