@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from models.consent.rules import ConsentRules
 from models.consent.settings import StatementSettings
+from models.engines.settings import EngineSettings
 from models.face.settings import FaceSettings
 from models.media.limits import MediaLimits
 from models.schema.errors import BadUsage
@@ -54,6 +55,7 @@ class Settings(BaseSettings):
     retention: Retention = Retention()
     consent: ConsentRules = ConsentRules()
     ledger: LedgerSettings = LedgerSettings()
+    engines: EngineSettings = EngineSettings()
 
     @property
     def scratch(self) -> Path:

@@ -17,6 +17,9 @@ from storage.checkpoints import Checkpoints
 from storage.clock import Clock, utc_now
 from storage.database import Database
 from storage.door import Door
+from storage.erasure.carrying_out import CarryingOut
+from storage.erasure.orders import Orders
+from storage.erasure.receipts import Receipts
 from storage.foundation import Foundation
 from storage.gate import Gate
 from storage.key_store import KeyStore
@@ -28,9 +31,12 @@ from storage.objects import open_store
 from storage.objects.interface import ObjectStore
 from storage.reconcile import Reconciler
 from storage.region import claim
+from storage.registers.artefacts import Artefacts
+from storage.registers.avatars import Avatars
 from storage.registers.consents import Consents
 from storage.registers.costs import Costs
 from storage.registers.disclosures import Disclosures
+from storage.registers.holds import Holds
 from storage.registers.legal_bases import LegalBases
 from storage.registers.minors import Minors
 from storage.registers.policies import Policies
@@ -39,6 +45,7 @@ from storage.registers.reviews import Reviews
 from storage.registers.statements import Statements
 from storage.registers.subject_access import SubjectAccess
 from storage.registers.subjects import Subjects
+from storage.registers.termination import Termination
 from storage.registers.uploads import Uploads
 from storage.vault import Vault, holds_keys
 
@@ -82,6 +89,13 @@ class Storage:
     requests: Requests
     subject_access: SubjectAccess
     reconciler: Reconciler
+    orders: Orders
+    carrying_out: CarryingOut
+    receipts: Receipts
+    holds: Holds
+    termination: Termination
+    avatars: Avatars
+    artefacts: Artefacts
     store: ObjectStore
 
     @classmethod
@@ -100,6 +114,7 @@ class Storage:
         minors = Minors(base, subjects=subjects)
         consents = Consents(base, subjects=subjects, minors=minors)
         uploads = Uploads(base, door=door, consents=consents, subjects=subjects)
+        carrying_out = CarryingOut(base, store=store, door=door)
         requests = Requests(base, subjects=subjects)
         return cls(
             catalogue=base.catalogue,
@@ -138,7 +153,15 @@ class Storage:
                 uploads=uploads,
                 anchoring=anchoring,
                 checkpoints=checkpoints,
+                carrying_out=carrying_out,
             ),
+            orders=Orders(base, subjects=subjects),
+            carrying_out=carrying_out,
+            receipts=Receipts(base, store=store),
+            holds=Holds(base, subjects=subjects),
+            termination=Termination(base),
+            avatars=Avatars(base, subjects=subjects),
+            artefacts=Artefacts(base, door=door),
             store=store,
         )
 

@@ -18,6 +18,7 @@ from nacl.utils import random as random_bytes
 from sqlalchemy import Connection
 
 from models.receipts.reference import SALT_BYTES, reference_of
+from models.schema import deadlines
 from models.schema.erasure import ErasureGround, Requester
 from models.schema.errors import NotFound
 from models.schema.purposes import Purpose
@@ -33,6 +34,8 @@ from storage.recorded_erasures import RecordedErasures
 from storage.restoration import bring_current
 
 FREEZE_LIFTED: Final = "freeze_lifted"
+ERASURE_ORDERED: Final = "erasure_ordered"
+"""Somebody asked for everything in the scope to be erased; for an account, closed it."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +189,9 @@ def _owe(
         ledger_sequence=sequence,
         created_at=now,
         starts_at=None if stop.erase_after is None else now + stop.erase_after,
-        due_at=now + timedelta(days=retention.request_days),
+        due_at=deadlines.due_at(
+            now, account_closure=stop.scope is Scope.ACCOUNT, retention=retention
+        ),
     )
     orders.add_order(writing.connection, order)
     recorded_erasures = RecordedErasures(keys.database)

@@ -7,20 +7,29 @@ a living worker or a valid lease is writing. Each step is idempotent, so it may 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Final
 
+from sqlalchemy import Connection
+
+from models.schema.errors import FenceLost, Refused
 from storage.anchoring import Anchoring
-from storage.catalogue import objects, runs, uploads
-from storage.catalogue.objects import ObjectState
+from storage.catalogue import erasures, freezes, holds, objects, orders, runs, uploads
+from storage.catalogue.freezes import Scope
+from storage.catalogue.objects import ObjectState, StoredRow
+from storage.catalogue.orders import OrderState
 from storage.catalogue.runs import RunState
 from storage.catalogue.uploads import UploadState
 from storage.checkpoints import Checkpoints
 from storage.door import LONGEST_WRITE, Door
+from storage.erasure.carrying_out import CarryingOut
 from storage.foundation import Foundation
+from storage.freezing import recorded
 from storage.objects.interface import ObjectStore
+from storage.recorded_erasures import RecordedErasures
 from storage.registers.uploads import Uploads
 from storage.restoration import apply_recorded
 from storage.worker import is_dead
@@ -34,6 +43,12 @@ class Repairs:
 
     freezes_restored: int = 0
     policies_restored: int = 0
+    orders_restored: int = 0
+    holds_restored: int = 0
+    orders_recorded: int = 0
+    """Orders and freezes that a crash kept from the key store."""
+    erased_again: int = 0
+    """Orders carried out again, because a copy brought back what they had erased."""
     ledger_entries_lost: int = 0
     runs_reaped: int = 0
     writes_removed: int = 0
@@ -46,11 +61,14 @@ class Repairs:
     strays_removed: int = 0
     unfinished_removed: int = 0
     scratch_removed: int = 0
+    held: int = 0
+    """Objects whose time is over and that a hold keeps (Policy P20)."""
 
     @property
     def total(self) -> int:
         """How many things were put right."""
-        return sum(int(n) for n in vars(self).values()) - self.reaped_keys_visited
+        told = {"reaped_keys_visited", "held"}
+        return sum(int(n) for name, n in vars(self).items() if name not in told)
 
 
 class Reconciler:
@@ -65,6 +83,7 @@ class Reconciler:
         uploads: Uploads,
         anchoring: Anchoring,
         checkpoints: Checkpoints,
+        carrying_out: CarryingOut,
     ) -> None:
         self._catalogue = base.catalogue
         self._keys = base.keys
@@ -74,6 +93,8 @@ class Reconciler:
         self._uploads = uploads
         self._anchoring = anchoring
         self._checkpoints = checkpoints
+        self._carrying_out = carrying_out
+        self._recorded = RecordedErasures(base.keys.database)
         self._clock = base.clock
 
     def run(self) -> Repairs:
@@ -81,11 +102,13 @@ class Reconciler:
         now = self._clock()
         repairs = Repairs()
         self._apply_recorded(repairs)
+        self._record_missing(repairs)
         self._reap_dead_runs(repairs, now)
         self._abandon_overdue(repairs, now)
         self._remove_unfinished_writes(repairs)
         self._visit_reaped_keys(repairs, now)
         self._finish_deletions(repairs, now)
+        self._erase_again(repairs)
         self._remove_strays(repairs)
         self._anchoring.anchor()
         self._checkpoints.sign()
@@ -97,6 +120,34 @@ class Reconciler:
         repairs.freezes_restored = restored.freezes
         repairs.policies_restored = restored.policies
         repairs.ledger_entries_lost = restored.ledger_entries
+        repairs.orders_restored = restored.orders
+        repairs.holds_restored = restored.holds
+
+    def _record_missing(self, repairs: Repairs) -> None:
+        """What was committed here and, by a crash, not recorded in the key store."""
+        with self._catalogue.reading() as connection:
+            ordered = orders.all_orders(connection)
+            frozen = freezes.all_freezes(connection)
+        known = {order.id for order in self._recorded.orders()}
+        for order in ordered:
+            if order.id not in known:
+                self._recorded.record_order(order, salt=None)
+                repairs.orders_recorded += 1
+        known = {freeze.id for freeze in self._keys.freezes()}
+        for freeze in frozen:
+            if freeze.id not in known:
+                self._keys.record_freeze(recorded(freeze))
+                repairs.orders_recorded += 1
+
+    def _erase_again(self, repairs: Repairs) -> None:
+        """Orders that are done by the key store's record and owed by a restored catalogue's."""
+        done = {o.id for o in self._recorded.orders() if o.state is OrderState.DONE}
+        with self._catalogue.reading() as connection:
+            owed = [o.id for o in orders.unfinished_orders(connection) if o.id in done]
+        for order_id in owed:
+            with suppress(FenceLost, Refused):  # another worker is at it, or a hold is in force
+                self._carrying_out.run(order_id)
+                repairs.erased_again += 1
 
     def _reap_dead_runs(self, repairs: Repairs, now: datetime) -> None:
         with self._catalogue.reading() as connection:
@@ -130,13 +181,40 @@ class Reconciler:
 
     def _finish_deletions(self, repairs: Repairs, now: datetime) -> None:
         with self._catalogue.reading() as connection:
-            deleting = objects.objects_in_state(connection, ObjectState.DELETING)
+            # What an order under way has planned is deleted by whoever carries it out.
+            planned = erasures.planned_objects(connection)
+            deleting = [
+                row
+                for row in objects.objects_in_state(connection, ObjectState.DELETING)
+                if row.id not in planned
+            ]
             quarantined = objects.quarantined_of_ended(connection)
-            expired = objects.expired_objects(connection, at=now)
+            expired, held = self._expired(connection, now)
         self._door.finish_deleting(deleting)
         repairs.deletions_finished = len(deleting)
         repairs.quarantine_emptied = self._door.delete([row.id for row in quarantined])
         repairs.expired_erased = self._door.delete([row.id for row in expired])
+        repairs.held = len(held)
+
+    @staticmethod
+    def _expired(connection: Connection, now: datetime) -> tuple[list[StoredRow], list[StoredRow]]:
+        """Objects whose time is over: those that go, and those that a hold keeps."""
+        due = objects.expired_objects(connection, at=now)
+        if not holds.holds_in_force(connection, at=now):
+            return due, []
+        kept: dict[tuple[Scope, str], bool] = {}
+
+        def is_held(row: StoredRow) -> bool:
+            scope = (
+                (Scope.UPLOAD, row.upload_id)
+                if row.upload_id is not None
+                else (Scope.SUBJECT, row.subject_id or "")
+            )
+            if scope not in kept:
+                kept[scope] = bool(holds.holds_over(connection, [scope], at=now))
+            return kept[scope]
+
+        return [r for r in due if not is_held(r)], [r for r in due if is_held(r)]
 
     def _abandon_overdue(self, repairs: Repairs, now: datetime) -> None:
         with self._catalogue.reading() as connection:

@@ -23,7 +23,7 @@ from nacl.hash import blake2b
 from nacl.secret import Aead
 from nacl.signing import SigningKey
 from nacl.utils import random as random_bytes
-from sqlalchemy import insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from models.schema.errors import CheckFailed, KeyDestroyed, Tampered
@@ -113,16 +113,24 @@ class Vault:
             )
         self._store.database.truncate_log()
 
-    def renew_scope_key(self, owner_id: str) -> str:
+    def renew_scope_key(self, owner_id: str) -> str | None:
         """Move the owner's living data keys under a new scope key and destroy the old one.
 
-        After this, a copy of the old scope key opens none of the data keys in the store.
+        After this, a copy of the old scope key opens none of the data keys in the store. Does
+        nothing for an owner whose keys are all destroyed; else returns the new one's id.
         """
         new_id = random_id()
         new_key = random_bytes(KEY_BYTES)
         now = self._clock()
         with self._store.database.writing() as writing:
             connection = writing.connection
+            old = connection.execute(
+                select(SCOPE_KEYS.c.id, SCOPE_KEYS.c.wrapped)
+                .where(SCOPE_KEYS.c.owner_id == owner_id, SCOPE_KEYS.c.destroyed_at.is_(None))
+                .with_for_update()
+            ).all()
+            if not old:
+                return None
             connection.execute(
                 insert(SCOPE_KEYS).values(
                     id=new_id,
@@ -131,28 +139,28 @@ class Vault:
                     created_at=now,
                 )
             )
-            old = connection.execute(
-                select(SCOPE_KEYS.c.id, SCOPE_KEYS.c.wrapped).where(
-                    SCOPE_KEYS.c.owner_id == owner_id,
-                    SCOPE_KEYS.c.id != new_id,
-                    SCOPE_KEYS.c.destroyed_at.is_(None),
-                )
-            ).all()
             for scope in old:
                 old_key = _unwrap(self._master, scope.wrapped, scope.id)
-                for row in connection.execute(
-                    select(OBJECT_KEYS.c.object_id, OBJECT_KEYS.c.wrapped).where(
-                        OBJECT_KEYS.c.scope_key_id == scope.id,
-                        OBJECT_KEYS.c.destroyed_at.is_(None),
+                moved = [
+                    {
+                        "moved": row.object_id,
+                        "wrapped": _wrap(
+                            new_key, _unwrap(old_key, row.wrapped, row.object_id), row.object_id
+                        ),
+                    }
+                    for row in connection.execute(
+                        select(OBJECT_KEYS.c.object_id, OBJECT_KEYS.c.wrapped).where(
+                            OBJECT_KEYS.c.scope_key_id == scope.id,
+                            OBJECT_KEYS.c.destroyed_at.is_(None),
+                        )
                     )
-                ).all():
-                    data_key = _unwrap(old_key, row.wrapped, row.object_id)
+                ]
+                if moved:
                     connection.execute(
                         update(OBJECT_KEYS)
-                        .where(OBJECT_KEYS.c.object_id == row.object_id)
-                        .values(
-                            scope_key_id=new_id, wrapped=_wrap(new_key, data_key, row.object_id)
-                        )
+                        .where(OBJECT_KEYS.c.object_id == bindparam("moved"))
+                        .values(scope_key_id=new_id, wrapped=bindparam("wrapped")),
+                        moved,
                     )
                 connection.execute(
                     update(SCOPE_KEYS)
@@ -162,13 +170,32 @@ class Vault:
         self._store.database.truncate_log()
         return new_id
 
+    def living_keys(self, *, objects: Iterable[str] = (), owners: Iterable[str] = ()) -> int:
+        """How many data keys of some objects, and scope keys of some owners, are not destroyed."""
+        found = 0
+        with self._store.database.reading() as connection:
+            for table, column, ids in (
+                (OBJECT_KEYS, OBJECT_KEYS.c.object_id, sorted(objects)),
+                (SCOPE_KEYS, SCOPE_KEYS.c.owner_id, sorted(owners)),
+            ):
+                for start in range(0, len(ids), 500):
+                    found += connection.execute(
+                        select(func.count())
+                        .select_from(table)
+                        .where(column.in_(ids[start : start + 500]), table.c.wrapped.is_not(None))
+                    ).scalar_one()
+        return found
+
     # --- data keys ----------------------------------------------------------------------------
 
     def new_object_key(self, object_id: str, owner_id: str) -> bytes:
-        """Make the data key of one object under its owner's scope key; 32 bytes."""
-        scope_key_id, scope_key = self._scope_key(owner_id)
+        """Make the data key of one object under its owner's scope key; 32 bytes.
+
+        Raises KeyDestroyed for an owner who was erased.
+        """
         data_key = random_bytes(KEY_BYTES)
         with self._store.database.writing() as writing:
+            scope_key_id, scope_key = self._scope_key(writing.connection, owner_id)
             writing.connection.execute(
                 insert(OBJECT_KEYS).values(
                     object_id=object_id,
@@ -241,6 +268,13 @@ class Vault:
             subject_id.encode(), key=self._pseudonym_key, person=b"upload", encoder=RawEncoder
         )
 
+    def suppression_digest(self, kind: str, pseudonym: str) -> str:
+        """What the suppression list knows somebody by once their pseudonym is gone; 64 digits."""
+        message = f"{kind}\x00{pseudonym}".encode()
+        return blake2b(
+            message, key=self._pseudonym_key, person=b"suppression", encoder=RawEncoder
+        ).hex()
+
     def signing_key(self) -> SigningKey:
         """The Ed25519 key that signs ledger checkpoints and receipts."""
         return SigningKey(self._service_key(_SIGNING))
@@ -251,13 +285,16 @@ class Vault:
 
     # --- inside -------------------------------------------------------------------------------
 
-    def _scope_key(self, owner_id: str) -> tuple[str, bytes]:
-        with self._store.database.reading() as connection:
-            row = connection.execute(
-                select(SCOPE_KEYS.c.id, SCOPE_KEYS.c.wrapped)
-                .where(SCOPE_KEYS.c.owner_id == owner_id, SCOPE_KEYS.c.destroyed_at.is_(None))
-                .order_by(SCOPE_KEYS.c.created_at.desc())
-            ).first()
+    def _scope_key(self, connection: Connection, owner_id: str) -> tuple[str, bytes]:
+        """The owner's scope key, held so that nobody renews it before the caller's commit."""
+        living = (
+            select(SCOPE_KEYS.c.id, SCOPE_KEYS.c.wrapped)
+            .where(SCOPE_KEYS.c.owner_id == owner_id, SCOPE_KEYS.c.destroyed_at.is_(None))
+            .order_by(SCOPE_KEYS.c.created_at.desc())
+            .with_for_update(read=True)
+        )
+        # Twice: a renewal that was waited for has taken away the key that the first look found.
+        row = connection.execute(living).first() or connection.execute(living).first()
         if row is None:
             raise KeyDestroyed("The key of this person's records was destroyed.")
         return row.id, _unwrap(self._master, row.wrapped, row.id)

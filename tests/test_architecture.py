@@ -131,8 +131,9 @@ def test_the_command_line_starts_without_a_heavy_library() -> None:
     assert _loaded_by(*_modules("flows/cli")) == set()
 
 
-def test_contracts_need_only_pydantic_numpy_and_safetensors() -> None:
-    allowed = {"models", "pydantic", "numpy", "safetensors", *sys.stdlib_module_names}
+def test_contracts_need_only_pydantic_numpy_safetensors_and_a_calendar() -> None:
+    named = {"models", "pydantic", "numpy", "safetensors", "chinese_calendar"}
+    allowed = named | set(sys.stdlib_module_names)
     for file in _sources("models/schema", "models/consent"):
         assert _names(file) <= allowed, file.name
 
@@ -184,16 +185,25 @@ def test_only_the_settings_know_where_objects_lie() -> None:
     assert knowing == {"flows/settings.py", "flows/inspection.py", "flows/exporting.py"}
 
 
-def test_in_the_storage_room_only_the_door_decrypts_and_only_the_reconciler_also_deletes() -> None:
-    ciphers = {
+def _in_storage(*modules: str) -> set[str]:
+    return {
         str(file.relative_to(REPOSITORY))
         for file in _sources("storage")
-        if {"storage.sealing", "storage.objects.interface"} & set(_imported(file))
-        and "objects" not in file.parts
+        if {*modules} & set(_imported(file)) and "objects" not in file.parts
     }
-    assert ciphers == {
+
+
+def test_in_the_storage_room_only_the_door_decrypts() -> None:
+    assert _in_storage("storage.sealing") == {"storage/door.py", "storage/vault.py"}
+
+
+def test_beside_the_door_only_those_who_erase_and_verify_hold_the_store() -> None:
+    assert _in_storage("storage.objects.interface") == {
         "storage/assembly.py",
         "storage/door.py",
+        "storage/erasure/auditor.py",
+        "storage/erasure/carrying_out.py",
+        "storage/erasure/receipts.py",
+        "storage/erasure/verification.py",
         "storage/reconcile.py",
-        "storage/vault.py",
     }

@@ -24,6 +24,8 @@ NOUNS: Final = (
     "basis",
     "disclose",
     "request",
+    "hold",
+    "service",
     "weights",
     "ledger",
 )

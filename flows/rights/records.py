@@ -8,6 +8,8 @@ from flows.times import stamp, stamp_or_none
 from models.consent.decision import Decision
 from models.consent.facts import Fact
 from storage.access_log import Access
+from storage.catalogue.artefacts import Artefact, Generation
+from storage.catalogue.avatars import Avatar
 from storage.catalogue.disclosures import Disclosure
 from storage.catalogue.freezes import FreezeRow
 from storage.catalogue.objects import StoredRow
@@ -139,6 +141,38 @@ def stored(row: StoredRow) -> dict[str, Any]:
         "region": row.region,
         "created_at": stamp(row.created_at),
         "expires_at": stamp_or_none(row.expires_at),
+    }
+
+
+def avatar(name: str, row: Avatar) -> dict[str, Any]:
+    """One avatar, under the name that its person gave it."""
+    return {"avatar": row.id, "name": name, "created_at": stamp(row.created_at)}
+
+
+def artefact(row: Artefact) -> dict[str, Any]:
+    """One artefact: what it is a model of, how it was trained, what its evaluation found."""
+    return {
+        "artefact": row.id,
+        "avatar": row.avatar_id,
+        "task": row.task.value,
+        "purpose": row.purpose.value,
+        "state": row.state.value,
+        "engine": row.engine,
+        "engine_version": row.engine_version,
+        "metrics": row.metrics,
+        "created_at": stamp(row.created_at),
+        "registered_at": stamp_or_none(row.registered_at),
+    }
+
+
+def generation(row: Generation) -> dict[str, Any]:
+    """One generation, without the words that were asked for."""
+    return {
+        "generation": row.id,
+        "artefact": row.artefact_id,
+        "avatar": row.avatar_id,
+        "seconds": row.seconds,
+        "created_at": stamp(row.created_at),
     }
 
 

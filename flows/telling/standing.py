@@ -113,7 +113,7 @@ def _when(held: Held, decision: Decision, warning: Reason, words: Words) -> Iter
 
 
 def _freeze(row: FreezeRow, words: Words) -> str:
-    known = row.cause in {"withdrawal", "refusal", "minor_flagged", "transfer"}
+    known = f"freeze.{row.cause}" in words.keys
     cause = (
         words.say(f"freeze.{row.cause}") if known else words.say("freeze.unknown", cause=row.cause)
     )

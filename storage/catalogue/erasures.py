@@ -14,6 +14,7 @@ from sqlalchemy import (
     Column,
     Connection,
     ForeignKey,
+    Index,
     String,
     Table,
     func,
@@ -26,6 +27,7 @@ from models.schema.erasure import Step
 from models.schema.purposes import Purpose
 from storage.catalogue.columns import UtcDateTime
 from storage.catalogue.metadata import METADATA
+from storage.catalogue.orders import ORDERS, OrderState
 
 
 class Action(StrEnum):
@@ -46,6 +48,8 @@ ERASURES = Table(
     Column("steps", JSON, nullable=False),
     # Group of rows (subjects, uploads, artefacts...) to the random ids of those concerned.
     Column("concerned", JSON, nullable=False),
+    # Group of rows to how many were reduced or deleted.
+    Column("removed_rows", JSON, nullable=False),
 )
 
 ERASURE_ITEMS = Table(
@@ -60,8 +64,10 @@ ERASURE_ITEMS = Table(
     Column("sealed_sha256", String(64), nullable=False),
     # What stays of a narrowed object's purposes.
     Column("remaining", JSON, nullable=False),
-    Column("done_at", UtcDateTime, index=True),
+    Column("done_at", UtcDateTime),
 )
+# A store deletes cheapest in order of its own keys.
+Index("ix_erasure_items_order_store_key", ERASURE_ITEMS.c.order_id, ERASURE_ITEMS.c.store_key)
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,7 @@ class Erasure:
     lease_until: datetime
     steps: dict[str, str]
     concerned: dict[str, list[str]]
+    removed_rows: dict[str, int]
 
     def done(self, step: Step) -> bool:
         """Whether a step is recorded as done."""
@@ -136,18 +143,29 @@ def items_of(
     after: str = "",
     limit: int | None = None,
 ) -> list[Item]:
-    """The objects of a plan in order of id, from `after` on; with `left`, those not done."""
+    """The objects of a plan in order of store key, after one; with `left`, those not done."""
     conditions = [
         ERASURE_ITEMS.c.order_id == order_id,
         ERASURE_ITEMS.c.action == action.value,
-        ERASURE_ITEMS.c.object_id > after,
     ]
+    if after:
+        conditions.append(ERASURE_ITEMS.c.store_key > after)
     if left:
         conditions.append(ERASURE_ITEMS.c.done_at.is_(None))
     rows = connection.execute(
-        select(ERASURE_ITEMS).where(*conditions).order_by(ERASURE_ITEMS.c.object_id).limit(limit)
+        select(ERASURE_ITEMS).where(*conditions).order_by(ERASURE_ITEMS.c.store_key).limit(limit)
     )
     return [_item(row._mapping) for row in rows]
+
+
+def planned_objects(connection: Connection) -> set[str]:
+    """The objects of every plan that is being carried out."""
+    rows = connection.execute(
+        select(ERASURE_ITEMS.c.object_id)
+        .join(ORDERS, ORDERS.c.id == ERASURE_ITEMS.c.order_id)
+        .where(ORDERS.c.state == OrderState.RUNNING.value)
+    )
+    return set(rows.scalars())
 
 
 def mark_done(

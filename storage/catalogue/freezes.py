@@ -16,6 +16,7 @@ from sqlalchemy import (
     String,
     Table,
     and_,
+    false,
     insert,
     or_,
     select,
@@ -100,6 +101,12 @@ def in_force(
     return [_freeze(row._mapping) for row in rows]
 
 
+def all_freezes(connection: Connection) -> list[FreezeRow]:
+    """Every freeze, lifted ones included, oldest first."""
+    rows = connection.execute(select(FREEZES).order_by(FREEZES.c.ledger_sequence))
+    return [_freeze(row._mapping) for row in rows]
+
+
 def known_freezes(connection: Connection) -> set[str]:
     """Ids of every freeze in the catalogue, lifted ones included."""
     return set(connection.execute(select(FREEZES.c.id)).scalars())
@@ -131,7 +138,7 @@ def freezes_in(connection: Connection, scopes: Iterable[tuple[Scope, str]]) -> l
     """The freezes in force about any of some scopes."""
     rows = connection.execute(
         select(FREEZES.c.ledger_sequence, FREEZES.c.purpose, FREEZES.c.cause).where(
-            or_(*(_is_about(scope, scope_id) for scope, scope_id in scopes)),
+            _are_about(scopes),
             FREEZES.c.lifted_at.is_(None),
         )
     )
@@ -149,14 +156,24 @@ def freezes_about(connection: Connection, scopes: Iterable[tuple[Scope, str]]) -
     """Every freeze about one of some scopes, lifted ones included, oldest first."""
     rows = connection.execute(
         select(FREEZES)
-        .where(or_(*(_is_about(scope, scope_id) for scope, scope_id in scopes)))
+        .where(_are_about(scopes))
         .order_by(FREEZES.c.created_at, FREEZES.c.ledger_sequence)
     )
     return [_freeze(row._mapping) for row in rows]
 
 
-def _is_about(scope: Scope, scope_id: str) -> ColumnElement[bool]:
-    return and_(FREEZES.c.scope == scope.value, FREEZES.c.scope_id == scope_id)
+def _are_about(scopes: Iterable[tuple[Scope, str]]) -> ColumnElement[bool]:
+    """One condition a scope, however many ids it names: databases bound how deep one may be."""
+    named: dict[Scope, list[str]] = {}
+    for scope, scope_id in scopes:
+        named.setdefault(scope, []).append(scope_id)
+    return or_(
+        false(),
+        *(
+            and_(FREEZES.c.scope == scope.value, FREEZES.c.scope_id.in_(ids))
+            for scope, ids in named.items()
+        ),
+    )
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

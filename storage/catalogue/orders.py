@@ -16,6 +16,7 @@ from sqlalchemy import (
     String,
     Table,
     and_,
+    false,
     insert,
     or_,
     select,
@@ -135,15 +136,16 @@ def orders_of(connection: Connection, scope: Scope, scope_id: str) -> list[Order
 
 def orders_about(connection: Connection, scopes: Iterable[tuple[Scope, str]]) -> list[Order]:
     """Every order about one of some scopes, oldest first."""
+    named: dict[Scope, list[str]] = {}
+    for scope, scope_id in scopes:
+        named.setdefault(scope, []).append(scope_id)
     about = [
-        and_(ORDERS.c.scope == scope.value, ORDERS.c.scope_id == scope_id)
-        for scope, scope_id in scopes
+        and_(ORDERS.c.scope == scope.value, ORDERS.c.scope_id.in_(ids))
+        for scope, ids in named.items()
     ]
-    if not about:
-        return []
     rows = connection.execute(
         select(ORDERS)
-        .where(or_(*about))
+        .where(or_(false(), *about))
         .order_by(ORDERS.c.created_at, ORDERS.c.ledger_sequence, ORDERS.c.id)
     )
     return [order_from(row._mapping) for row in rows]

@@ -117,19 +117,6 @@ def pseudonym_of(connection: Connection, scope_table: Table, scope_id: str) -> s
     ).scalar()
 
 
-def forget(connection: Connection, scope_table: Table, scope_id: str, *, at: datetime) -> bool:
-    """Reduce an account or a subject to a tombstone; False where it was one before."""
-    values: dict[str, object] = {"pseudonym": None, "erased_at": at}
-    if scope_table is SUBJECTS:
-        values["account_id"] = None
-    changed = connection.execute(
-        update(scope_table)
-        .where(scope_table.c.id == scope_id, scope_table.c.erased_at.is_(None))
-        .values(**values)
-    )
-    return bool(changed.rowcount)
-
-
 def join_account(connection: Connection, subject_id: str, account_id: str) -> None:
     """Put a subject that has no account under one."""
     connection.execute(
@@ -155,11 +142,13 @@ def lock(connection: Connection, subject_id: str, *, exclusively: bool) -> None:
         connection.execute(statement.with_for_update(read=not exclusively))
 
 
-def lock_account(connection: Connection, account_id: str) -> None:
-    """Hold an account's row for a freeze of the whole account."""
+def lock_account(connection: Connection, account_id: str, *, exclusively: bool = True) -> None:
+    """Hold an account's row: exclusively for a freeze of all of it, else for whoever joins it."""
     if connection.dialect.name != "sqlite":
         connection.execute(
-            select(ACCOUNTS.c.id).where(ACCOUNTS.c.id == account_id).with_for_update()
+            select(ACCOUNTS.c.id)
+            .where(ACCOUNTS.c.id == account_id)
+            .with_for_update(read=not exclusively)
         )
 
 

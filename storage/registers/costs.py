@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from models.consent.decision import valid_grants
 from models.consent.facts import POSITIVE, Fact
+from models.schema import deadlines
 from models.schema.errors import NotFound
 from models.schema.kinds import KINDS
 from models.schema.purposes import Purpose
@@ -86,7 +87,9 @@ class Costs:
                 uploads_of(connection, subject.id),
                 sum(1 for run in open_runs if run.purposes & purposes),
                 purposes,
-                due_at=self._clock() + timedelta(days=self._retention.request_days),
+                due_at=deadlines.due_at(
+                    self._clock(), account_closure=False, retention=self._retention
+                ),
             )
 
 

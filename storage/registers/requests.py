@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Final
 
+from models.schema import deadlines
 from models.schema.errors import BadUsage, LimitExceeded, NotFound
 from storage.catalogue import people, requests
 from storage.catalogue.requests import Request, RequestKind, RequestState
@@ -61,7 +61,7 @@ class Requests:
         handling = handling.checked()
         subject = self._subjects.known(external_subject)
         now, request_id = self._clock(), random_id()
-        due_at = now + timedelta(days=self._retention.request_days)
+        due_at = deadlines.due_at(now, account_closure=False, retention=self._retention)
         words = json.dumps(vars(handling), ensure_ascii=False).encode("utf-8", "surrogateescape")
         sealed = self._vault.seal_column(subject.id, words, context=_context(request_id))
         with self._gate.current(self._catalogue, self._keys) as writing:

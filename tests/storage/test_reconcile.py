@@ -12,9 +12,10 @@ from models.schema.kinds import Role
 from models.schema.purposes import Purpose
 from storage.assembly import Storage
 from storage.catalogue.uploads import Upload, UploadState
-from storage.door import LEASE, LONGEST_WRITE
+from storage.door import LONGEST_WRITE
 from storage.identifiers import random_id
 from storage.registers.uploads import Conclusion
+from storage.runs import LEASE
 from storage.worker import is_dead, this_worker
 
 VOICE = frozenset({Purpose.VOICE_CLONING})
@@ -62,7 +63,7 @@ def test_a_run_of_a_dead_process_is_reaped_without_waiting_for_its_lease(
     storage: Storage, received: Callable[..., Upload], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload = received("s-1", VOICE)
-    monkeypatch.setattr("storage.door.this_worker", _dead_worker)
+    monkeypatch.setattr("storage.runs.this_worker", _dead_worker)
     run = storage.door.begin(upload.id, role=Role.INGEST, purposes=VOICE)
     repairs = storage.reconciler.run()
     assert repairs.runs_reaped == 1

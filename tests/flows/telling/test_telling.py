@@ -66,7 +66,7 @@ STORAGE = Path(__file__).resolve().parents[3] / "storage"
 
 def _written_about_people() -> Iterator[str]:
     """Every event that the storage room appends about a person: literals and constants."""
-    for file in sorted(STORAGE.glob("*.py")):
+    for file in sorted(STORAGE.rglob("*.py")):
         tree = ast.parse(file.read_text("utf-8"))
         constants = {
             node.target.id: node.value.value

@@ -10,8 +10,10 @@ from sqlalchemy import select
 
 from models.consent.facts import Event, EvidenceLevel, Source, Uploader
 from models.consent.policies import BASELINE
+from models.schema.deadlines import due_at
 from models.schema.errors import BadInput, BadUsage, LikenessError, LimitExceeded, NotFound
 from models.schema.purposes import Purpose
+from models.schema.retention import Retention
 from storage.assembly import Storage
 from storage.catalogue.people import ACCOUNTS, SUBJECTS
 from storage.registers.evidence import EVIDENCE_BYTES_MOST
@@ -208,7 +210,7 @@ def test_a_withdrawal_owes_an_erasure_within_30_days(
     (order,) = storage.consents.orders_of(person.id)
     assert order.id == stopped.order
     assert (order.purpose, order.state, order.ground) == (VOICE, "pending", "consent_withdrawn")
-    assert order.due_at == clock() + timedelta(days=30)
+    assert order.due_at == due_at(clock(), account_closure=False, retention=Retention())
     (recorded,) = storage.keys.freezes()
     assert (recorded.id, recorded.purpose) == (stopped.freeze, VOICE)
 

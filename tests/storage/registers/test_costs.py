@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from models.consent.facts import Event, Fact, Source
+from models.schema.deadlines import due_at
 from models.schema.kinds import KINDS, Role
 from models.schema.purposes import Purpose
+from models.schema.retention import Retention
 from storage.assembly import Storage
 from storage.catalogue.objects import ObjectState, StoredRow
 from storage.clock import utc_now
@@ -35,7 +35,7 @@ def test_what_only_this_purpose_needs_is_deleted_and_the_rest_is_narrowed(
     assert [each.kind for each in told.narrowed] == ["voice_segment", "report"]
     assert told.kept_for == VOICE
     assert (told.deleted_uploads, told.narrowed_uploads) == (0, 1)
-    assert told.due_at == clock() + timedelta(days=30)
+    assert told.due_at == due_at(clock(), account_closure=False, retention=Retention())
 
 
 def test_purposes_that_are_withdrawn_together_keep_nothing_for_each_other(

@@ -44,7 +44,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('order_id', 'object_id', name=op.f('pk_erasure_items'))
     )
     with op.batch_alter_table('erasure_items', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_erasure_items_done_at'), ['done_at'], unique=False)
+        batch_op.create_index('ix_erasure_items_order_store_key', ['order_id', 'store_key'], unique=False)
 
     op.create_table('erasures',
     sa.Column('order_id', sa.String(length=32), nullable=False),
@@ -52,6 +52,7 @@ def upgrade() -> None:
     sa.Column('lease_until', sa.DateTime(timezone=True), nullable=False),
     sa.Column('steps', sa.JSON(), nullable=False),
     sa.Column('concerned', sa.JSON(), nullable=False),
+    sa.Column('removed_rows', sa.JSON(), nullable=False),
     sa.ForeignKeyConstraint(['order_id'], ['orders.id'], name=op.f('fk_erasures_order_id')),
     sa.PrimaryKeyConstraint('order_id', name=op.f('pk_erasures'))
     )
