@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from flows import statement
+from flows import ordering, statement
 from flows.declaring import grant_from, purposes_from
 from flows.exporting import export_person
 from flows.opening import storage
@@ -114,6 +114,45 @@ class Likeness:
         """Withdraw consent; use stops with this call. Returns the erasure order that is owed."""
         (each,) = purposes_from([purpose])
         return storage().consents.withdraw(subject, each).order
+
+    def close_account(self, account: str) -> dict[str, Any]:
+        """Close an account for ever: every use stops with this call, and an erasure is owed.
+
+        Needs no orchestrator. Returns the `order`, its `state` and `due_at`; asked again, the same
+        (Policy P18). An account that was never seen is closed all the same.
+        """
+        return self.erase(account=account, ground="account_closed", carry_out=False)
+
+    def erase(
+        self,
+        *,
+        subject: str | None = None,
+        account: str | None = None,
+        avatar: str | None = None,
+        upload: str | None = None,
+        purpose: str | None = None,
+        ground: str = "requested",
+        keep_shared: bool = False,
+        carry_out: bool = True,
+    ) -> dict[str, Any]:
+        """Erase everything that came of one of these; use stops before this returns.
+
+        With `carry_out` the order is carried out to its receipt, else by the sweep or the event.
+        """
+        request = ordering.request_from(
+            ordering.scope_from(subject=subject, account=account, avatar=avatar, upload=upload),
+            purpose=purpose,
+            ground=ground,
+            keep_shared=keep_shared,
+        )
+        ordered = ordering.order_erasure(request, now=carry_out)
+        if ordered.fault is not None:
+            raise ordered.fault
+        return ordering.order_fields(ordered.standing)
+
+    def receipt(self, order: str) -> str:
+        """The signed receipt of an order that is done, as JSON; anybody can verify it."""
+        return ordering.receipt_file(order)
 
     def cost(self, subject: str, purpose: str) -> dict[str, Any]:
         """What refusing or withdrawing a purpose would stop and delete, and by when."""

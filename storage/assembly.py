@@ -20,6 +20,7 @@ from storage.door import Door
 from storage.erasure.carrying_out import CarryingOut
 from storage.erasure.orders import Orders
 from storage.erasure.receipts import Receipts
+from storage.expiring import Expiring
 from storage.foundation import Foundation
 from storage.gate import Gate
 from storage.key_store import KeyStore
@@ -94,6 +95,7 @@ class Storage:
     receipts: Receipts
     holds: Holds
     termination: Termination
+    expiring: Expiring
     avatars: Avatars
     artefacts: Artefacts
     store: ObjectStore
@@ -115,7 +117,10 @@ class Storage:
         consents = Consents(base, subjects=subjects, minors=minors)
         uploads = Uploads(base, door=door, consents=consents, subjects=subjects)
         carrying_out = CarryingOut(base, store=store, door=door)
+        expiring = Expiring(base, door=door, uploads=uploads)
         requests = Requests(base, subjects=subjects)
+        avatars = Avatars(base, subjects=subjects)
+        artefacts = Artefacts(base, door=door)
         return cls(
             catalogue=base.catalogue,
             keys=base.keys,
@@ -144,7 +149,12 @@ class Storage:
             costs=Costs(base, subjects=subjects),
             requests=requests,
             subject_access=SubjectAccess(
-                base, subjects=subjects, uploads=uploads, requests=requests
+                base,
+                subjects=subjects,
+                uploads=uploads,
+                avatars=avatars,
+                artefacts=artefacts,
+                requests=requests,
             ),
             reconciler=Reconciler(
                 base,
@@ -154,14 +164,16 @@ class Storage:
                 anchoring=anchoring,
                 checkpoints=checkpoints,
                 carrying_out=carrying_out,
+                expiring=expiring,
             ),
+            expiring=expiring,
             orders=Orders(base, subjects=subjects),
             carrying_out=carrying_out,
             receipts=Receipts(base, store=store),
             holds=Holds(base, subjects=subjects),
             termination=Termination(base),
-            avatars=Avatars(base, subjects=subjects),
-            artefacts=Artefacts(base, door=door),
+            avatars=avatars,
+            artefacts=artefacts,
             store=store,
         )
 

@@ -13,19 +13,17 @@ from datetime import datetime
 from itertools import islice
 from typing import Final
 
-from sqlalchemy import Connection
-
 from models.schema.errors import FenceLost, Refused
 from storage.anchoring import Anchoring
-from storage.catalogue import erasures, freezes, holds, objects, orders, runs, uploads
-from storage.catalogue.freezes import Scope
-from storage.catalogue.objects import ObjectState, StoredRow
+from storage.catalogue import erasures, freezes, objects, orders, runs, uploads
+from storage.catalogue.objects import ObjectState
 from storage.catalogue.orders import OrderState
 from storage.catalogue.runs import RunState
 from storage.catalogue.uploads import UploadState
 from storage.checkpoints import Checkpoints
 from storage.door import LONGEST_WRITE, Door
 from storage.erasure.carrying_out import CarryingOut
+from storage.expiring import Expiring
 from storage.foundation import Foundation
 from storage.freezing import recorded
 from storage.objects.interface import ObjectStore
@@ -56,6 +54,7 @@ class Repairs:
     late_writes_removed: int = 0
     deletions_finished: int = 0
     expired_erased: int = 0
+    challenges_forgotten: int = 0
     uploads_abandoned: int = 0
     quarantine_emptied: int = 0
     strays_removed: int = 0
@@ -84,6 +83,7 @@ class Reconciler:
         anchoring: Anchoring,
         checkpoints: Checkpoints,
         carrying_out: CarryingOut,
+        expiring: Expiring,
     ) -> None:
         self._catalogue = base.catalogue
         self._keys = base.keys
@@ -94,6 +94,7 @@ class Reconciler:
         self._anchoring = anchoring
         self._checkpoints = checkpoints
         self._carrying_out = carrying_out
+        self._expiring = expiring
         self._recorded = RecordedErasures(base.keys.database)
         self._clock = base.clock
 
@@ -104,10 +105,11 @@ class Reconciler:
         self._apply_recorded(repairs)
         self._record_missing(repairs)
         self._reap_dead_runs(repairs, now)
-        self._abandon_overdue(repairs, now)
+        self._abandon_unreceived(repairs)
         self._remove_unfinished_writes(repairs)
         self._visit_reaped_keys(repairs, now)
-        self._finish_deletions(repairs, now)
+        self._let_expire(repairs)
+        self._finish_deletions(repairs)
         self._erase_again(repairs)
         self._remove_strays(repairs)
         self._anchoring.anchor()
@@ -179,7 +181,7 @@ class Reconciler:
                 with self._catalogue.writing() as writing:
                     objects.forget_intent(writing.connection, intent.object_id)
 
-    def _finish_deletions(self, repairs: Repairs, now: datetime) -> None:
+    def _finish_deletions(self, repairs: Repairs) -> None:
         with self._catalogue.reading() as connection:
             # What an order under way has planned is deleted by whoever carries it out.
             planned = erasures.planned_objects(connection)
@@ -189,45 +191,29 @@ class Reconciler:
                 if row.id not in planned
             ]
             quarantined = objects.quarantined_of_ended(connection)
-            expired, held = self._expired(connection, now)
         self._door.finish_deleting(deleting)
         repairs.deletions_finished = len(deleting)
         repairs.quarantine_emptied = self._door.delete([row.id for row in quarantined])
-        repairs.expired_erased = self._door.delete([row.id for row in expired])
-        repairs.held = len(held)
 
-    @staticmethod
-    def _expired(connection: Connection, now: datetime) -> tuple[list[StoredRow], list[StoredRow]]:
-        """Objects whose time is over: those that go, and those that a hold keeps."""
-        due = objects.expired_objects(connection, at=now)
-        if not holds.holds_in_force(connection, at=now):
-            return due, []
-        kept: dict[tuple[Scope, str], bool] = {}
-
-        def is_held(row: StoredRow) -> bool:
-            scope = (
-                (Scope.UPLOAD, row.upload_id)
-                if row.upload_id is not None
-                else (Scope.SUBJECT, row.subject_id or "")
-            )
-            if scope not in kept:
-                kept[scope] = bool(holds.holds_over(connection, [scope], at=now))
-            return kept[scope]
-
-        return [r for r in due if not is_held(r)], [r for r in due if is_held(r)]
-
-    def _abandon_overdue(self, repairs: Repairs, now: datetime) -> None:
+    def _abandon_unreceived(self, repairs: Repairs) -> None:
+        """Uploads whose receiving ended with its process."""
         with self._catalogue.reading() as connection:
-            overdue = uploads.overdue_uploads(connection, at=now)
             receiving = [
                 upload
                 for upload in uploads.uploads_in_state(connection, UploadState.RECEIVING)
                 if runs.open_run_of(connection, upload.id) is None
                 and runs.was_begun(connection, upload.id)
             ]
-        for upload in {upload.id: upload for upload in (*overdue, *receiving)}.values():
+        for upload in receiving:
             self._uploads.abandon(upload)
             repairs.uploads_abandoned += 1
+
+    def _let_expire(self, repairs: Repairs) -> None:
+        expired = self._expiring.run()
+        repairs.uploads_abandoned += expired.uploads_abandoned
+        repairs.expired_erased = expired.expired_erased
+        repairs.challenges_forgotten = expired.challenges_forgotten
+        repairs.held = expired.held
 
     def _remove_strays(self, repairs: Repairs) -> None:
         """Keys that no row accounts for. Listing comes before asking: an intent comes before its

@@ -18,18 +18,21 @@ NOUNS: Final = (
     "upload",
     "subject",
     "consent",
+    "avatar",
     "review",
     "policy",
     "minor",
     "basis",
     "disclose",
     "request",
+    "erase",
+    "receipt",
     "hold",
     "service",
     "weights",
     "ledger",
 )
-VERBS: Final = ("ingest", "export", "reconcile", "doctor")
+VERBS: Final = ("ingest", "export", "sweep", "reconcile", "doctor")
 
 
 def application(arguments: Sequence[str]) -> typer.Typer:

@@ -10,9 +10,12 @@ from flows.cli.answers import Answer, Json, answering
 from flows.opening import storage
 from flows.rights import records
 from flows.times import stamp
+from models.schema.erasure import ErasureGround
 from storage.assembly import Storage
 from storage.catalogue.artefacts import Artefact
 from storage.catalogue.avatars import Avatar
+from storage.catalogue.freezes import Scope
+from storage.erasure.orders import Request
 
 noun = typer.Typer(
     help="Avatars: a person's clone and human, as the product shows them.", no_args_is_help=True
@@ -79,6 +82,37 @@ def show(avatar: AvatarId, json_output: Json = False) -> Answer:
     ]
     fields = {**told, "generations": [records.generation(each) for each in generations]}
     return Answer(fields, lines=lines)
+
+
+@noun.command("delete")
+@answering
+def delete(
+    avatar: AvatarId,
+    keep_shared: Annotated[
+        bool,
+        typer.Option(
+            "--keep-shared", help="The person chose that uploads which other avatars need stay."
+        ),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the plan.")] = False,
+    json_output: Json = False,
+) -> Answer:
+    """Delete an avatar with all that was trained for it and the uploads it was made of.
+
+    Shows the plan first, other avatars that stop with it included (Policy P15).
+
+    Example: likeness avatar delete --avatar 9d1e... --yes
+    """
+    from flows.cli.erase import erasure_of
+
+    request = Request(
+        Scope.AVATAR,
+        avatar,
+        ground=ErasureGround.AVATAR_DELETED,
+        keep_shared=keep_shared,
+    )
+    return erasure_of(request, yes=yes, dry_run=dry_run)
 
 
 def summary(house: Storage, avatar: Avatar) -> dict[str, Any]:

@@ -10,11 +10,11 @@ import typer
 from flows.cli.answers import Answer, Json, answering
 from flows.cli.confirming import confirm
 from flows.cli.moments import moment_from
+from flows.cli.scopes import Account, Avatar, Subject, Upload
 from flows.declaring import evidence_from
 from flows.opening import storage
+from flows.ordering import scope_from
 from flows.times import stamp, stamp_or_none
-from models.schema.errors import BadUsage
-from storage.catalogue.freezes import Scope
 from storage.catalogue.holds import Hold
 from storage.catalogue.orders import Order
 from storage.registers.holds import PlacedHold
@@ -23,10 +23,6 @@ noun = typer.Typer(
     help="Holds: what the law says must not be erased yet, and until when.", no_args_is_help=True
 )
 
-Subject = Annotated[str | None, typer.Option("--subject", help="Your own id of the person.")]
-Account = Annotated[str | None, typer.Option("--account", help="Your own id of the account.")]
-Avatar = Annotated[str | None, typer.Option("--avatar", help="The avatar's id.")]
-Upload = Annotated[str | None, typer.Option("--upload", help="The upload's id.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what it concerns.")]
 
 
@@ -57,7 +53,7 @@ def place(
 
     Example: likeness hold place --subject s-17 --case d --document warrant.pdf --until 2027-06-30
     """
-    scope, named = _scope(subject=subject, account=account, avatar=avatar, upload=upload)
+    scope, named = scope_from(subject=subject, account=account, avatar=avatar, upload=upload)
     if dry_run:
         waiting = storage().holds.would_stop(scope, named)
         return Answer(
@@ -127,32 +123,15 @@ def list_holds(
     """
     holds = storage().holds
     if any(given is not None for given in (subject, account, avatar, upload)):
-        found = holds.about(*_scope(subject=subject, account=account, avatar=avatar, upload=upload))
+        found = holds.about(
+            *scope_from(subject=subject, account=account, avatar=avatar, upload=upload)
+        )
     else:
         found = holds.all()
     return Answer(
         {"ok": True, "holds": [_fields(each) for each in found]},
         lines=[line for each in found for line in _told(each)] or ["no holds"],
     )
-
-
-def _scope(
-    *, subject: str | None, account: str | None, avatar: str | None, upload: str | None
-) -> tuple[Scope, str]:
-    """The one scope that was named; raises BadUsage for none or several."""
-    given = {
-        Scope.SUBJECT: subject,
-        Scope.ACCOUNT: account,
-        Scope.AVATAR: avatar,
-        Scope.UPLOAD: upload,
-    }
-    named = [(scope, value) for scope, value in given.items() if value is not None]
-    if len(named) != 1:
-        raise BadUsage(
-            "Say what it is about, and only one.",
-            remedy="Give one of --subject, --account, --avatar and --upload.",
-        )
-    return named[0]
 
 
 def _fields(placed: PlacedHold) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from flows.cli.answers import Answer, Json, answering
+from flows.cli.avatar import artefact
 from flows.cli.upload import summary
 from flows.opening import storage
 from flows.report.words import Words
@@ -15,6 +16,7 @@ from flows.settings import settings
 from flows.telling import standing
 from flows.telling.accesses import accesses
 from flows.telling.words import named_purposes, telling_words
+from storage.assembly import Storage
 from storage.registers.subject_access import Held
 
 noun = typer.Typer(help="People: what is held about one.", no_args_is_help=True)
@@ -32,16 +34,21 @@ def show(
 
     Example: likeness subject show --subject s-17
     """
-    held = storage().subject_access.held(subject)
-    return Answer(_fields(held), lines=_lines(held, telling_words(settings().language)))
+    house = storage()
+    held = house.subject_access.held(subject)
+    return Answer(_fields(house, held), lines=_lines(held, telling_words(settings().language)))
 
 
-def _fields(held: Held) -> dict[str, Any]:
+def _fields(house: Storage, held: Held) -> dict[str, Any]:
     return {
         "uploads": [summary(upload) for upload in held.uploads],
         "consents": [records.consent(fact) for fact in held.facts],
         "decisions": [records.decision(decision) for decision in held.decisions],
-        "artefacts": [],
+        "avatars": [
+            records.avatar(house.subject_access.avatar_name(each), each) for each in held.avatars
+        ],
+        "artefacts": [artefact(house, each) for each in held.artefacts],
+        "generations": [records.generation(each) for each in held.generations],
         "orders": [records.order(order) for order in held.orders],
         "freezes": [records.freeze(row) for row in held.freezes],
         "disclosures": [records.disclosure(name, each) for name, each in held.disclosures],

@@ -36,6 +36,8 @@ _FOLDERS: Final = {
     Content.MEASUREMENTS: "features",
     Content.REPORT: "reports",
     Content.EVIDENCE: "documents",
+    Content.MODEL: "models",
+    Content.GENERATED: "generated",
 }
 _ENDINGS: Final = {
     "application/vnd.safetensors": ".safetensors",
@@ -89,6 +91,9 @@ def export(
             documents=documents,
             file_names={
                 each.id: clean(storage.subject_access.file_name(each)) for each in held.uploads
+            },
+            avatar_names={
+                each.id: storage.subject_access.avatar_name(each) for each in held.avatars
             },
         )
         _records(storage, folder, content)
@@ -189,6 +194,15 @@ def _records(storage: Storage, folder: Folder, content: PageContent) -> None:
             for entry in held.entries
         ],
         "uploads": list(_uploads(storage, content)),
+        "avatars": [records.avatar(content.avatar_names[row.id], row) for row in held.avatars],
+        "artefacts": [records.artefact(row) for row in held.artefacts],
+        "generations": [
+            {
+                **records.generation(row),
+                "request": clean(storage.subject_access.generation_request(row)),
+            }
+            for row in held.generations
+        ],
         "objects": [
             {
                 **records.stored(row),

@@ -24,6 +24,7 @@ from flows.telling.accesses import accesses
 from flows.telling.acts import act
 from flows.telling.words import day, joined, named_purposes, telling_words
 from models.schema.kinds import KINDS, Content, Role, kind_named
+from storage.catalogue.avatars import Avatar
 from storage.catalogue.objects import StoredRow
 from storage.catalogue.requests import Request
 from storage.catalogue.uploads import Upload
@@ -64,6 +65,7 @@ class PageContent:
     """Files of evidence by the ledger entry they belong to."""
     file_names: Mapping[str, str | None]
     """By upload, as it was named by whoever uploaded it."""
+    avatar_names: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,7 @@ def index(content: PageContent, language: Language, chosen: Language) -> str:
         stops=standing.freezes(held, words),
         orders=standing.orders(held, words),
         uploads=[_upload(each, content, words) for each in held.uploads],
+        avatars=[_avatar(each, content, words) for each in held.avatars],
         accesses=accesses(held.accesses, words),
         disclosures=standing.disclosures(held, words),
         requests=[
@@ -183,6 +186,24 @@ def _upload(upload: Upload, content: PageContent, words: Words) -> _Upload:
         until=day(words, min(expiries)) if expiries else "",
         nothing=words.say("page.elsewhere" if missing else "page.nothing_kept"),
     )
+
+
+def _avatar(avatar: Avatar, content: PageContent, words: Words) -> str:
+    """An avatar, with how much of it there is in the folder."""
+    mine = {each.id for each in content.held.artefacts if each.avatar_id == avatar.id}
+    counted = Counter(given.row.kind for given in content.given if given.row.artefact_id in mine)
+    name, when = content.avatar_names[avatar.id], words.moment(avatar.created_at)
+    if not counted:
+        return words.say("page.avatar_empty", name=name, when=when)
+    told = joined(
+        words,
+        (
+            words.say("join.counted", count=count, name=words.named("held", kind))
+            for kind, count in counted.items()
+        ),
+        "item",
+    )
+    return words.say("page.avatar", name=name, when=when, counted=told)
 
 
 def _not_given(content: PageContent, words: Words) -> list[str]:

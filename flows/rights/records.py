@@ -136,6 +136,7 @@ def stored(row: StoredRow) -> dict[str, Any]:
         "object": row.id,
         "kind": row.kind,
         "upload": row.upload_id,
+        "artefact": row.artefact_id,
         "bytes": row.plain_bytes,
         "purposes": {purpose.value: sequence for purpose, sequence in sorted(row.basis.items())},
         "region": row.region,

@@ -22,6 +22,7 @@ from typing import Annotated, Final, Literal, Protocol, Self
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StringConstraints, model_validator
 
 from models.schema.errors import FenceLost
+from models.schema.tasks import Task
 
 _SEGMENT: Final = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}"
 FileName = Annotated[
@@ -45,15 +46,6 @@ class _Contract(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", hide_input_in_errors=True, revalidate_instances="always"
     )
-
-
-class Task(StrEnum):
-    """What an engine makes."""
-
-    VOICE = "voice"
-    HUMAN = "human"
-    BASE = "base"
-    """A base of many people, which voice or human engines start from."""
 
 
 class FileRole(StrEnum):

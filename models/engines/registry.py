@@ -15,11 +15,12 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final
 
 from models.engines.child import ForeignEngine
-from models.engines.contract import Declaration, Engine, Task
+from models.engines.contract import Declaration, Engine
 from models.engines.licences import licence_allowed
 from models.engines.running import declaration_of
 from models.engines.settings import EngineSettings
 from models.schema.errors import BadUsage, EngineFailed, LikenessError, Refused
+from models.schema.tasks import Task
 
 GROUP: Final = "likeness.engines"
 

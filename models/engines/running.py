@@ -21,7 +21,6 @@ from models.engines.contract import (
     MediaType,
     Progress,
     ShouldStop,
-    Task,
     Told,
     Trained,
     Training,
@@ -31,6 +30,7 @@ from models.engines.given_back import check_file, sound_of
 from models.engines.scratch import Scratch
 from models.engines.settings import EngineSettings
 from models.schema.errors import BadUsage, EngineFailed, FenceLost, LikenessError
+from models.schema.tasks import Task
 
 _SIZE_SECONDS: Final = 1.0
 """How often the folder's size is looked at; walking many files takes time."""

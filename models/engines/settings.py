@@ -7,7 +7,8 @@ from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from models.engines.contract import Name, Task
+from models.engines.contract import Name
+from models.schema.tasks import Task
 
 COMMERCIAL_LICENCES: Final = frozenset(
     {

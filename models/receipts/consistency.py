@@ -48,9 +48,7 @@ def _contents(signed: SignedReceipt) -> Iterator[Finding]:
     listed = Counter(each.object for each in receipt.removed)
     if twice := sum(count > 1 for count in listed.values()):
         yield Finding("listed_twice", f"{twice} objects are listed as removed more than once.")
-    narrowed = sum(
-        each.count for each in receipt.kept if each.what is KeptThing.OTHER_PURPOSES
-    )
+    narrowed = sum(each.count for each in receipt.kept if each.what is KeptThing.OTHER_PURPOSES)
     if narrowed < receipt.narrowed:
         yield Finding(
             "narrowed_not_kept",

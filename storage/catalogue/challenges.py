@@ -15,6 +15,7 @@ from sqlalchemy import (
     LargeBinary,
     String,
     Table,
+    delete,
     insert,
     select,
     update,
@@ -111,6 +112,17 @@ def count_attempt(connection: Connection, challenge_id: str, *, most: int, at: d
         .values(attempts=CHALLENGES.c.attempts + 1)
     )
     return bool(changed.rowcount)
+
+
+def forget_unanswered(connection: Connection, *, expired_before: datetime) -> int:
+    """Delete challenges that ran out before a time and were not accepted; returns how many."""
+    gone = connection.execute(
+        delete(CHALLENGES).where(
+            CHALLENGES.c.state != ChallengeState.ANSWERED.value,
+            CHALLENGES.c.expires_at < expired_before,
+        )
+    )
+    return int(gone.rowcount)
 
 
 def end_challenge(

@@ -232,7 +232,7 @@ class CarryingOut:
         connection, concerned = writing.connection, progress.concerned
         removed = {
             group: len(concerned[group])
-            for group in ("subjects", "uploads", "avatars", "artefacts", "generations")
+            for group in ("accounts", "subjects", "uploads", "avatars", "artefacts", "generations")
         }
         if order.purpose is not None:
             narrowed = erasures.items_of(connection, order.id, Action.NARROW)

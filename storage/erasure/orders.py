@@ -82,6 +82,16 @@ class Orders:
         with self._catalogue.reading() as connection:
             return collect(connection, target)
 
+    def earlier(self, request: Request) -> Order | None:
+        """The order that `place` would answer instead of making a new one. Raises NotFound."""
+        if (suppressed := self._suppressed(request)) is not None:
+            return suppressed
+        scope_id = self._find(request)
+        if scope_id is None:
+            return None
+        with self._catalogue.reading() as connection:
+            return self._same(connection, request, scope_id)
+
     def place(self, request: Request) -> Order:
         """Stop all use in the scope and owe its erasure, in one commit.
 
@@ -207,7 +217,7 @@ class Orders:
                 continue
             if order.purpose is None:
                 return order
-            if order.state is not OrderState.DONE and not _agreed_since(connection, order):
+            if not _agreed_since(connection, order):
                 return order
         return None
 

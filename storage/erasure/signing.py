@@ -51,6 +51,8 @@ class ReceiptWriter:
         narrowed: int,
         now: datetime,
     ) -> Receipt:
+        steps = _in_order(progress, order.created_at, signed_at=now)
+        signed_at = steps[Step.SIGNED]
         told = Counter(progress.concerned.get("recipients", []))
         return Receipt(
             order=order.id,
@@ -61,10 +63,7 @@ class ReceiptWriter:
             reference=order.reference,
             ordered_at=order.created_at,
             due_at=order.due_at,
-            steps={
-                **{Step(name): datetime.fromisoformat(at) for name, at in progress.steps.items()},
-                Step.SIGNED: now,
-            },
+            steps=steps,
             removed=tuple(
                 RemovedObject(
                     object=item.object_id,
@@ -77,12 +76,12 @@ class ReceiptWriter:
             ),
             removed_rows={group: n for group, n in progress.removed_rows.items() if n},
             narrowed=narrowed,
-            kept=tuple(self._kept(order, progress, narrowed, now)),
+            kept=tuple(self._kept(order, progress, narrowed, signed_at)),
             informed=tuple(
                 Informed(recipient=recipient, disclosures=count, told_at=None)
                 for recipient, count in sorted(told.items())
             ),
-            unreadable_from=(now + timedelta(days=KEY_BACKUP_DAYS)).date(),
+            unreadable_from=(signed_at + timedelta(days=KEY_BACKUP_DAYS)).date(),
             region=self._base.gate.region,
         )
 
@@ -115,3 +114,17 @@ class ReceiptWriter:
                 why=KeptReason.RETRAINED,
                 until=until.date(),
             )
+
+
+def _in_order(
+    progress: Erasure, ordered_at: datetime, *, signed_at: datetime
+) -> dict[Step, datetime]:
+    """When each step was done; never before the one before, though the clock was set back."""
+    stated = {Step(name): datetime.fromisoformat(at) for name, at in progress.steps.items()}
+    stated[Step.SIGNED] = signed_at
+    steps: dict[Step, datetime] = {}
+    latest = ordered_at
+    for step in Step:
+        if step in stated:
+            latest = steps[step] = max(latest, stated[step])
+    return steps

@@ -20,6 +20,13 @@ from models.consent.facts import Fact
 from models.consent.policies import PolicyVersion
 from models.schema.purposes import Purpose
 from storage.access_log import Access, accesses_to
+from storage.catalogue.artefacts import (
+    Artefact,
+    Generation,
+    artefacts_of_subject,
+    generations_of_subject,
+)
+from storage.catalogue.avatars import Avatar, avatars_of
 from storage.catalogue.decisions import LEDGER_ENTRIES, LEDGER_PAYLOADS
 from storage.catalogue.disclosures import Disclosure, disclosures_of
 from storage.catalogue.freezes import FreezeRow, Scope, freezes_about
@@ -31,6 +38,8 @@ from storage.catalogue.requests import Request, requests_of
 from storage.catalogue.uploads import Upload, uploads_of
 from storage.foundation import Foundation
 from storage.records import statements_of
+from storage.registers.artefacts import Artefacts
+from storage.registers.avatars import Avatars
 from storage.registers.consents import unframed
 from storage.registers.requests import Handling, Requests
 from storage.registers.subjects import Subjects
@@ -59,6 +68,10 @@ class Held:
     ages: Sequence[AgeStatement]
     policies: Sequence[PolicyVersion]
     uploads: Sequence[Upload]
+    avatars: Sequence[Avatar]
+    artefacts: Sequence[Artefact]
+    """What was trained of the person alone."""
+    generations: Sequence[Generation]
     objects: Sequence[StoredRow]
     freezes: Sequence[FreezeRow]
     """Lifted ones included, oldest first."""
@@ -73,7 +86,14 @@ class SubjectAccess:
     """Reads what a person may read about themselves; writes nothing."""
 
     def __init__(
-        self, base: Foundation, *, subjects: Subjects, uploads: Uploads, requests: Requests
+        self,
+        base: Foundation,
+        *,
+        subjects: Subjects,
+        uploads: Uploads,
+        avatars: Avatars,
+        artefacts: Artefacts,
+        requests: Requests,
     ) -> None:
         self._catalogue = base.catalogue
         self._vault = base.vault
@@ -81,6 +101,8 @@ class SubjectAccess:
         self._gate = base.gate
         self._subjects = subjects
         self._uploads = uploads
+        self._avatars = avatars
+        self._artefacts = artefacts
         self._requests = requests
         self._clock = base.clock
 
@@ -90,7 +112,8 @@ class SubjectAccess:
         with self._catalogue.reading() as connection:
             statements = statements_of(connection, subject.id)
             uploads = uploads_of(connection, subject.id)
-            scopes = _scopes(subject, uploads)
+            avatars = avatars_of(connection, subject.id)
+            scopes = _scopes(subject, uploads, avatars)
             return Held(
                 subject=subject,
                 at=self._clock(),
@@ -100,6 +123,9 @@ class SubjectAccess:
                 ages=statements.ages,
                 policies=all_policies(connection),
                 uploads=uploads,
+                avatars=avatars,
+                artefacts=artefacts_of_subject(connection, subject.id),
+                generations=generations_of_subject(connection, subject.id),
                 objects=all_objects_of_subject(connection, subject.id),
                 freezes=freezes_about(connection, scopes),
                 orders=orders_about(connection, scopes),
@@ -138,17 +164,28 @@ class SubjectAccess:
         """The transcript that came with an upload."""
         return self._uploads.transcript(upload)
 
+    def avatar_name(self, avatar: Avatar) -> str:
+        """What the person calls an avatar."""
+        return self._avatars.name(avatar)
+
+    def generation_request(self, generation: Generation) -> str | None:
+        """The words that a generation was asked for with."""
+        return self._artefacts.request(generation)
+
     def handling(self, request: Request) -> Handling:
         """Who took a request and how the person was authenticated."""
         return self._requests.handling(request)
 
 
-def _scopes(subject: Subject, uploads: Iterable[Upload]) -> list[tuple[Scope, str]]:
+def _scopes(
+    subject: Subject, uploads: Iterable[Upload], avatars: Iterable[Avatar]
+) -> list[tuple[Scope, str]]:
     """What a freeze or an order about this person can be about."""
     scopes = [(Scope.SUBJECT, subject.id)]
     if subject.account_id is not None:
         scopes.append((Scope.ACCOUNT, subject.account_id))
-    return scopes + [(Scope.UPLOAD, upload.id) for upload in uploads]
+    scopes += [(Scope.UPLOAD, upload.id) for upload in uploads]
+    return scopes + [(Scope.AVATAR, avatar.id) for avatar in avatars]
 
 
 def _entries(connection: Connection, subject_id: str) -> list[Entry]:

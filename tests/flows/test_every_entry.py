@@ -204,6 +204,7 @@ DECIDES = "records what a person decides; reads and writes no object"
 HOUSE = "records what the house or the law says; reads and writes no object"
 TELLS = "tells rows: states, decisions, ids; opens no object"
 CHECKS = "checks the house itself; opens no object"
+ERASES = "deletes without reading"
 STOPS = dict.fromkeys(STOPPED, 3)
 
 COMMANDS: dict[str, list[Refuses | OwnAccess | NoGate]] = {
@@ -217,6 +218,11 @@ COMMANDS: dict[str, list[Refuses | OwnAccess | NoGate]] = {
     "upload show": [NoGate(TELLS, command("upload", "show", "--upload", admitted))],
     "upload report": [OwnAccess(command("upload", "report", "--upload", admitted, "--out", out))],
     "subject show": [NoGate(TELLS, command("subject", "show", *OF_SUBJECT))],
+    "avatar create": [
+        NoGate("names what may be trained; grants nothing, reads and writes no object")
+    ],
+    "avatar list": [NoGate(TELLS, command("avatar", "list"))],
+    "avatar show": [NoGate(TELLS)],
     "consent grant": [NoGate(DECIDES)],
     "consent refuse": [NoGate(DECIDES, command("consent", "refuse", *OF_SUBJECT, *VOICE, "--yes"))],
     "consent withdraw": [
@@ -274,7 +280,22 @@ COMMANDS: dict[str, list[Refuses | OwnAccess | NoGate]] = {
     "ledger key": [NoGate("tells the public key", command("ledger", "key"))],
     "ledger checkpoint": [NoGate("signs the head of the chain")],
     "ledger correct-clock": [NoGate("goes on at this machine's time, on record")],
-    "reconcile": [NoGate("deletes without reading", command("reconcile"))],
+    "hold place": [NoGate(HOUSE)],
+    "hold lift": [NoGate(HOUSE)],
+    "hold list": [NoGate(TELLS, command("hold", "list"))],
+    "service end": [NoGate(HOUSE)],
+    "service call-off": [NoGate(HOUSE)],
+    "service show": [NoGate(TELLS, command("service", "show"))],
+    "erase": [
+        NoGate(TELLS, command("erase", *OF_SUBJECT, "--dry-run")),
+        NoGate(ERASES),
+    ],
+    "erase status": [NoGate(TELLS, command("erase", "status"))],
+    "avatar delete": [NoGate(ERASES)],
+    "receipt show": [NoGate("hands out a signed receipt; it names nobody")],
+    "receipt verify": [NoGate("checks a signature, and that nothing came back; opens no object")],
+    "sweep": [NoGate(ERASES)],
+    "reconcile": [NoGate(ERASES, command("reconcile"))],
     "doctor": [NoGate(CHECKS)],
 }
 
@@ -337,10 +358,17 @@ METHODS: dict[str, list[Refuses | OwnAccess | NoGate]] = {
         )
     ],
     "verify": [NoGate("the recording is the act of consent; it stays in memory")],
+    "close_account": [NoGate(ERASES, method(lambda likeness, _: likeness.close_account("a-1")))],
+    "erase": [NoGate(ERASES)],
+    "receipt": [NoGate("hands out a signed receipt; it names nobody")],
 }
 
 FLOWS: dict[str, list[Refuses | OwnAccess | NoGate]] = {
     "flows/ingest.py:ingest": [Refuses(program(FLOW), {"withdrawn": 3})],
+    "flows/erase.py:erase": [NoGate(ERASES)],
+    "flows/schedules.py:sweep": [NoGate(ERASES)],
+    "flows/schedules.py:reconcile": [NoGate(ERASES)],
+    "flows/schedules.py:retention": [NoGate(ERASES)],
 }
 
 ENGINES: dict[str, list[Refuses | OwnAccess | NoGate]] = {}
@@ -349,6 +377,7 @@ PROGRAMS: dict[str, list[Refuses | OwnAccess | NoGate]] = {
     "likeness": [NoGate("the command line, each command of which stands above")],
     "flows/demo.py": [NoGate("runs `likeness ingest` on a home of its own")],
     "flows/intake.py:take_in": [Refuses(_take_in, STOPS)],
+    "models/engines/serving.py": [NoGate("an engine in a process of its own; it holds no store")],
 }
 
 
@@ -358,6 +387,8 @@ PROGRAMS: dict[str, list[Refuses | OwnAccess | NoGate]] = {
 def _commands(group: Any, above: tuple[str, ...] = ()) -> Iterator[str]:
     for name, inner in group.commands.items():
         if hasattr(inner, "commands"):
+            if inner.invoke_without_command:
+                yield " ".join((*above, name))
             yield from _commands(inner, (*above, name))
         else:
             yield " ".join((*above, name))

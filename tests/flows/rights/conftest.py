@@ -27,6 +27,7 @@ from tests.storage.conftest import (  # noqa: F401 (fixtures)
     home,
     home_files,
     new_home,
+    planned,
     received,
     storage,
 )

@@ -11,10 +11,11 @@ import pytest
 
 from examples.engine import Hum
 from models.engines.child import ForeignEngine
-from models.engines.contract import Declaration, Task
+from models.engines.contract import Declaration
 from models.engines.registry import choose_engine, declared_engines, engine_names, find_engine
 from models.engines.settings import EngineSettings
 from models.schema.errors import BadUsage, EngineFailed, LikenessError, Refused
+from models.schema.tasks import Task
 
 Install = Callable[..., None]
 REPOSITORY = Path(__file__).resolve().parents[3]

@@ -1,0 +1,1 @@
+"""Receipts of erasures, as people are given them."""
