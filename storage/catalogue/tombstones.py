@@ -158,12 +158,24 @@ def reduce_avatars(connection: Connection, avatar_ids: Collection[str], *, at: d
         )
 
 
-def forget_members(connection: Connection, snapshot_ids: Collection[str], subject_id: str) -> None:
-    """Take one person out of snapshots of several people."""
+def forget_members(
+    connection: Connection,
+    snapshot_ids: Collection[str],
+    subject_id: str,
+    *,
+    upload_id: str | None,
+    before: int,
+) -> None:
+    """Take out of snapshots of several people what of one person, or of one of their uploads,
+    rests on consents older than a ledger entry."""
+    whose = [
+        SNAPSHOT_MEMBERS.c.subject_id == subject_id,
+        SNAPSHOT_MEMBERS.c.grant_sequence < before,
+    ]
+    if upload_id is not None:
+        whose.append(SNAPSHOT_MEMBERS.c.upload_id == upload_id)
     for condition in _among(SNAPSHOT_MEMBERS.c.snapshot_id, snapshot_ids):
-        connection.execute(
-            delete(SNAPSHOT_MEMBERS).where(condition, SNAPSHOT_MEMBERS.c.subject_id == subject_id)
-        )
+        connection.execute(delete(SNAPSHOT_MEMBERS).where(condition, *whose))
 
 
 def taint(

@@ -194,8 +194,9 @@ class CarryingOut:
 
     def _shred(self, order: Order, lease: Lease) -> None:
         concerned = self._progress(order).concerned
-        for subject_id in concerned["subjects"]:
-            self._vault.destroy_scope_keys(subject_id)
+        # A base has a scope key of its own; a model of one person has none, which changes nothing.
+        for owner_id in (*concerned["subjects"], *concerned["artefacts"]):
+            self._vault.destroy_scope_keys(owner_id)
             self._passed("scope keys destroyed")
         with self._catalogue.reading() as connection:
             items = erasures.items_of(connection, order.id, Action.ERASE)
@@ -242,7 +243,7 @@ class CarryingOut:
             tombstones.narrow_uploads(connection, concerned["narrowed_uploads"], order.purpose)
         tombstones.reduce_generations(connection, concerned["generations"], at=now)
         tombstones.reduce_artefacts(connection, concerned["artefacts"], at=now)
-        self._mark_bases(writing, concerned, now)
+        self._mark_bases(writing, order, concerned, now)
         tombstones.reduce_uploads(connection, concerned["uploads"])
         tombstones.reduce_avatars(connection, concerned["avatars"], at=now)
         for subject_id in concerned["subjects"]:
@@ -258,17 +259,28 @@ class CarryingOut:
             for group, count in removed.items()
         }
 
-    def _mark_bases(self, writing: Writing, concerned: dict[str, list[str]], now: datetime) -> None:
-        """Shared bases are marked with their deadline, and forget whom they were made of."""
+    def _mark_bases(
+        self, writing: Writing, order: Order, concerned: dict[str, list[str]], now: datetime
+    ) -> None:
+        """Shared bases are marked with their deadline, and forget what the order concerns; what
+        goes whole, a person or an upload, leaves its members with its other rows."""
         connection = writing.connection
         retrain_by = now + timedelta(days=self._base.retention.base_retraining_days)
         tombstones.taint(connection, concerned["bases"], at=now, retrain_by=retrain_by)
+        if order.purpose is None:
+            return
         snapshots = connection.execute(
             select(ARTEFACTS.c.snapshot_id).where(ARTEFACTS.c.id.in_(concerned["bases"]))
         ).scalars()
-        kept = [snapshot for snapshot in snapshots if snapshot is not None]
-        for owner_id in {*concerned["owners"], *concerned["subjects"]}:
-            tombstones.forget_members(connection, kept, owner_id)
+        marked = [snapshot for snapshot in snapshots if snapshot is not None]
+        for owner_id in concerned["owners"]:
+            tombstones.forget_members(
+                connection,
+                marked,
+                owner_id,
+                upload_id=order.scope_id if order.scope is Scope.UPLOAD else None,
+                before=order.ledger_sequence,
+            )
 
     def _verify(self, order: Order, lease: Lease, elsewhere: Sequence[Elsewhere]) -> None:
         left = self._left(order, elsewhere)

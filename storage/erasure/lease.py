@@ -20,6 +20,8 @@ from storage.worker import is_dead, this_worker
 LEASE: Final = timedelta(minutes=15)
 """An erasure that is not renewed for this long counts as given up; each page of 1,000 objects
 renews it."""
+_NOBODY: Final = ""
+"""Who holds an order that was given up, whatever the clock says."""
 
 
 class Lease:
@@ -48,7 +50,7 @@ class Lease:
             if erasure is None:
                 erasures.add_erasure(connection, Erasure(order.id, self.holder, until, {}, {}, {}))
             else:
-                if erasure.lease_until > self._clock() and not is_dead(_process(erasure.worker)):
+                if self._is_held(erasure):
                     raise FenceLost(
                         "Another worker is carrying this order out.",
                         remedy="Wait for it; `likeness erase status` shows how far it is.",
@@ -80,8 +82,21 @@ class Lease:
         """Let the next worker take the order on at once; nothing where it is another's already."""
         with self._catalogue.writing() as writing:
             erasures.change_erasure(
-                writing.connection, order_id, held_by=self.holder, lease_until=self._clock()
+                writing.connection,
+                order_id,
+                held_by=self.holder,
+                worker=_NOBODY,
+                lease_until=self._clock(),
             )
+
+    def _is_held(self, erasure: Erasure) -> bool:
+        """Whether its worker may still be alive; a lease that ends later than any could was dated
+        by a clock that was wrong."""
+        return (
+            erasure.worker != _NOBODY
+            and self._clock() < erasure.lease_until <= self._clock() + 2 * LEASE
+            and not is_dead(_process(erasure.worker))
+        )
 
     def _require_due(self, connection: Connection, order: Order) -> None:
         if order.state is OrderState.CANCELLED:

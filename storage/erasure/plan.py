@@ -257,11 +257,14 @@ def _artefacts(
     for artefact in found.values():
         if not _rests_on_stopped(connection, target, artefact, uploads):
             continue
-        if artefact.subject_id is None and artefact.state in _IN_USE:
-            if _is_marked_for(connection, artefact, target, people, uploads):
-                bases.add(artefact.id)
-        else:
+        if artefact.subject_id is not None or artefact.state not in _IN_USE:
             gone.append(artefact)
+            continue
+        concerned, others = _members(connection, artefact, target, people, uploads)
+        if concerned and others:
+            bases.add(artefact.id)
+        elif concerned:
+            gone.append(artefact)  # nobody is left in it
     return gone, frozenset(bases)
 
 
@@ -287,29 +290,34 @@ def _rests_on_stopped(
     )
 
 
-def _is_marked_for(
+def _members(
     connection: Connection,
     base: Artefact,
     target: Target,
     people: frozenset[str],
     uploads: frozenset[str],
-) -> bool:
-    """Whether a base still holds members that the target concerns: marking takes them out."""
+) -> tuple[int, int]:
+    """How many members of a base the target concerns, and how many it does not.
+
+    Marking takes those it concerns out, so a marked base is not found again.
+    """
     rows = connection.execute(
         select(
             SNAPSHOT_MEMBERS.c.subject_id,
             SNAPSHOT_MEMBERS.c.upload_id,
             SNAPSHOT_MEMBERS.c.grant_sequence,
         ).where(SNAPSHOT_MEMBERS.c.snapshot_id == base.snapshot_id)
-    )
-    return any(
-        row.upload_id in uploads
+    ).all()
+    concerned = [
+        row
+        for row in rows
+        if row.upload_id in uploads
         or (
             (row.subject_id in people or row.upload_id == target.scope_id)
             and target.concerns({base.purpose: row.grant_sequence})
         )
-        for row in rows
-    )
+    ]
+    return len(concerned), len(rows) - len(concerned)
 
 
 def _generations(

@@ -75,7 +75,10 @@ class Verification:
             Left.IN_STORE: len(present),
             Left.KEYS: self._vault.living_keys(
                 objects=[item.object_id for item in items],
-                owners=erasure.concerned.get("subjects", []),
+                owners=[
+                    *erasure.concerned.get("subjects", []),
+                    *erasure.concerned.get("artefacts", []),
+                ],
             ),
             Left.ROWS: self._rows(order, erasure),
             Left.OPENED: len(self._auditor.opened(_drawn(items))),
