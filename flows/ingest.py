@@ -12,11 +12,8 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from prefect import flow, task
+from prefect import flow
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
-from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State, TaskRun
-from prefect.tasks import Task
 
 from flows.admission import (
     admitted_facts,
@@ -34,7 +31,8 @@ from flows.report.gathering import report_content
 from flows.report.page import render
 from flows.settings import settings
 from flows.shielding import shielded
-from models.schema.errors import BadInput, FenceLost, Refused, ServiceUnavailable
+from flows.steps import step
+from models.schema.errors import BadInput, FenceLost, Refused
 from models.schema.kinds import Content, Role
 from models.schema.media import MediaFacts
 from models.schema.verdict import Verdict
@@ -47,27 +45,6 @@ from storage.registers.uploads import Conclusion
 RENEWAL_SECONDS = 60.0
 SHOWN_EVERY_SECONDS = 5.0
 """How often the Prefect UI hears of progress: a call to the server each time."""
-
-
-def _worth_retrying(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    """Only a service that did not answer may answer the second time."""
-    try:
-        state.result()
-    except ServiceUnavailable:
-        return True
-    except BaseException:
-        return False
-    return False
-
-
-step = task(
-    persist_result=False,
-    cache_policy=NO_CACHE,
-    retries=2,
-    retry_delay_seconds=[1, 10],
-    retry_condition_fn=_worth_retrying,
-    log_prints=False,
-)
 
 
 @flow(name="ingest", persist_result=False, log_prints=False, retries=0, validate_parameters=True)

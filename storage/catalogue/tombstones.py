@@ -64,7 +64,8 @@ def narrow_objects(connection: Connection, object_ids: Collection[str], purpose:
     """Objects that lose a purpose and stay for others."""
     for condition in _among(OBJECTS.c.id, object_ids):
         for row in connection.execute(select(OBJECTS.c.id, OBJECTS.c.basis).where(condition)).all():
-            _narrow(connection, OBJECTS, row.id, row.basis, purpose)
+            if row.basis:  # another order may have erased it since the plan was made
+                _narrow(connection, OBJECTS, row.id, row.basis, purpose)
 
 
 def narrow_uploads(connection: Connection, upload_ids: Collection[str], purpose: Purpose) -> None:

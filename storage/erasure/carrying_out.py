@@ -162,7 +162,12 @@ class CarryingOut:
                         ).scalars(),
                     }
                 ),
-                "runs": list(connection.execute(select(RUNS.c.id).where(in_scope)).scalars()),
+                # An open one works for another purpose, and goes on.
+                "runs": list(
+                    connection.execute(
+                        select(RUNS.c.id).where(in_scope, RUNS.c.state != RunState.OPEN.value)
+                    ).scalars()
+                ),
             }
             self._done(writing, order, lease, Step.FENCED, concerned=concerned)
 

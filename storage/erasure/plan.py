@@ -28,7 +28,7 @@ from storage.catalogue.artefacts import (
 from storage.catalogue.avatars import AVATARS
 from storage.catalogue.disclosures import DISCLOSURES
 from storage.catalogue.erasures import Action, Item
-from storage.catalogue.freezes import Scope
+from storage.catalogue.freezes import FREEZES, Scope
 from storage.catalogue.objects import OBJECT_PARENTS, OBJECTS, ObjectState
 from storage.catalogue.orders import Order
 from storage.catalogue.people import SUBJECTS, subject_by_id
@@ -195,7 +195,9 @@ def _uploads(
     if target.scope is Scope.UPLOAD:
         wanted = {target.scope_id}
     elif target.scope is Scope.AVATAR:
-        wanted = lineage.uploads_that_go(
+        # What was stopped with the avatar goes with it, also where another order has since erased
+        # the model that led there.
+        wanted = _stopped_with(connection, target) | lineage.uploads_that_go(
             connection, target.scope_id, keep_shared=target.keep_shared
         )
     else:
@@ -221,6 +223,16 @@ def _uploads(
             left = standing.left(row.subject_id, basis, target)
             (narrowed if left else gone).add(row.id)
     return frozenset(gone), frozenset(narrowed)
+
+
+def _stopped_with(connection: Connection, target: Target) -> set[str]:
+    """The uploads that were stopped in the commit of an avatar's order."""
+    rows = connection.execute(
+        select(FREEZES.c.scope_id).where(
+            FREEZES.c.scope == Scope.UPLOAD.value, FREEZES.c.ledger_sequence == target.before
+        )
+    )
+    return set(rows.scalars())
 
 
 def _avatars(connection: Connection, target: Target, whole: frozenset[str]) -> frozenset[str]:
