@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-services race lint weights bench-consent clean
+.PHONY: help setup demo test test-services race lint weights bench-consent bench-erasure histories clean
 
 # A file name reaches the recipe through the environment, so that no character of it is special.
 override MEDIA := $(value MEDIA)
@@ -17,6 +17,8 @@ help:
 	@echo 'make setup              .venv, the pinned packages, programs, the default weights'
 	@echo 'make weights            check every pretrained file, and pull what is missing or wrong'
 	@echo 'make bench-consent      what consent costs: decisions, appends, ledger verify, the gate'
+	@echo 'make bench-erasure      what erasing costs, beside bare deletes; OBJECTS=100000 takes minutes'
+	@echo 'make histories          10,000 random histories of uploads, orders, crashes and restores'
 	@echo 'make clean              remove caches and .demo; .venv stays'
 
 setup:
@@ -47,6 +49,12 @@ weights: setup
 bench-consent: setup
 	@.venv/bin/python -m benchmarks.consent
 
+OBJECTS ?= 100000
+bench-erasure: setup
+	@install/set-up services
+	@.venv/bin/python -m benchmarks.erasure --objects $(OBJECTS)
+	@.venv/bin/python -m benchmarks.deletion
+
 clean:
 	rm -rf .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* build *.egg-info
-	find models storage flows tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+	find models storage flows tests benchmarks examples -name __pycache__ -prune -exec rm -rf {} +

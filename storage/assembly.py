@@ -18,6 +18,7 @@ from storage.clock import Clock, utc_now
 from storage.database import Database
 from storage.door import Door
 from storage.erasure.carrying_out import CarryingOut
+from storage.erasure.notices import Notices
 from storage.erasure.orders import Orders
 from storage.erasure.receipts import Receipts
 from storage.expiring import Expiring
@@ -93,6 +94,7 @@ class Storage:
     orders: Orders
     carrying_out: CarryingOut
     receipts: Receipts
+    notices: Notices
     holds: Holds
     termination: Termination
     expiring: Expiring
@@ -170,6 +172,7 @@ class Storage:
             orders=Orders(base, subjects=subjects),
             carrying_out=carrying_out,
             receipts=Receipts(base, store=store),
+            notices=Notices(base),
             holds=Holds(base, subjects=subjects),
             termination=Termination(base),
             avatars=avatars,

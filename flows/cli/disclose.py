@@ -12,11 +12,12 @@ from flows.cli.confirming import confirm
 from flows.cli.moments import moment_from
 from flows.declaring import evidence_from, purposes_from
 from flows.opening import storage
-from flows.times import stamp
+from flows.times import stamp, stamp_or_none
 from models.consent.disclosure import Ground, Recipient, RecipientKind
 from models.schema.errors import BadUsage
 from models.schema.kinds import KINDS
 from models.schema.purposes import Purpose
+from storage.erasure.notices import Notice
 
 noun = typer.Typer(
     help="Disclosures: who may receive something of a person, and what left.", no_args_is_help=True
@@ -193,6 +194,43 @@ def list_disclosures(subject: Subject, json_output: Json = False) -> Answer:
     )
 
 
+@noun.command("notices")
+@answering
+def notices(json_output: Json = False) -> Answer:
+    """List the recipients who are to be told of an erasure, those not told yet first.
+
+    Example: likeness disclose notices
+    """
+    found = [_notice(each) for each in storage().notices.all()]
+    return Answer(
+        {"ok": True, "notices": found},
+        lines=[
+            f"order {each['order']}  {each['recipient']}  "
+            f"{'told ' + each['told_at'] if each['told_at'] else 'TO BE TOLD'}"
+            for each in found
+        ]
+        or ["nobody is to be told"],
+    )
+
+
+@noun.command("told")
+@answering
+def told(
+    order: Annotated[str, typer.Option("--order", help="The erasure order's id.")],
+    recipient: Name,
+    json_output: Json = False,
+) -> Answer:
+    """Record that a recipient was told of an erasure, and so that it must delete too.
+
+    Example: likeness disclose told --order 4f0c... --recipient "Cloud Ltd"
+    """
+    notice = _notice(storage().notices.told(order, recipient))
+    return Answer(
+        {"ok": True, "notices": [notice]},
+        lines=[f"{recipient} was told of order {order} on {notice['told_at']}"],
+    )
+
+
 @noun.command("transfer")
 @answering
 def transfer(
@@ -208,6 +246,15 @@ def transfer(
         {"ok": True, "freeze": stopped.freeze, "runs_stopped": stopped.runs_stopped},
         lines=["every use is stopped until the new holder is bound, or the person agrees to it"],
     )
+
+
+def _notice(notice: Notice) -> dict[str, Any]:
+    return {
+        "order": notice.order,
+        "recipient": notice.recipient,
+        "disclosures": notice.disclosures,
+        "told_at": stamp_or_none(notice.told_at),
+    }
 
 
 def _recipient(name: str, recipient: Recipient) -> dict[str, Any]:

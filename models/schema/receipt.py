@@ -100,7 +100,7 @@ class Informed(_Part):
     """Of the registered recipient, an organisation."""
     disclosures: Count
     told_at: Moment | None
-    """None: still to be told when the receipt was signed; `likeness disclose` lists it."""
+    """None: still to be told when the receipt was signed; `disclose notices` lists it."""
 
 
 class Receipt(_Part):

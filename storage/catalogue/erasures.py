@@ -50,6 +50,8 @@ ERASURES = Table(
     Column("concerned", JSON, nullable=False),
     # Group of rows to how many were reduced or deleted.
     Column("removed_rows", JSON, nullable=False),
+    # Recipient of an earlier disclosure to the time at which it was told (RFC 3339).
+    Column("told", JSON, nullable=False),
 )
 
 ERASURE_ITEMS = Table(
@@ -80,6 +82,7 @@ class Erasure:
     steps: dict[str, str]
     concerned: dict[str, list[str]]
     removed_rows: dict[str, int]
+    told: dict[str, str]
 
     def done(self, step: Step) -> bool:
         """Whether a step is recorded as done."""
@@ -108,6 +111,17 @@ def erasure_of(connection: Connection, order_id: str) -> Erasure | None:
     """How far an order has come; None where nobody has begun."""
     row = connection.execute(select(ERASURES).where(ERASURES.c.order_id == order_id)).first()
     return Erasure(**row._mapping) if row else None
+
+
+def all_erasures(connection: Connection) -> list[Erasure]:
+    """Every erasure that was ever begun, in order of its order's id."""
+    rows = connection.execute(select(ERASURES).order_by(ERASURES.c.order_id))
+    return [Erasure(**row._mapping) for row in rows]
+
+
+def record_told(connection: Connection, order_id: str, told: dict[str, str]) -> None:
+    """Record when recipients were told, whoever carries the erasure out."""
+    connection.execute(update(ERASURES).where(ERASURES.c.order_id == order_id).values(told=told))
 
 
 def change_erasure(connection: Connection, order_id: str, *, held_by: str, **values: Any) -> bool:

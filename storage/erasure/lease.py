@@ -48,7 +48,9 @@ class Lease:
             erasure = erasures.erasure_of(connection, order.id)
             until = self._clock() + LEASE
             if erasure is None:
-                erasures.add_erasure(connection, Erasure(order.id, self.holder, until, {}, {}, {}))
+                erasures.add_erasure(
+                    connection, Erasure(order.id, self.holder, until, {}, {}, {}, {})
+                )
             else:
                 if self._is_held(erasure):
                     raise FenceLost(

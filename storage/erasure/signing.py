@@ -78,7 +78,11 @@ class ReceiptWriter:
             narrowed=narrowed,
             kept=tuple(self._kept(order, progress, narrowed, signed_at)),
             informed=tuple(
-                Informed(recipient=recipient, disclosures=count, told_at=None)
+                Informed(
+                    recipient=recipient,
+                    disclosures=count,
+                    told_at=progress.told.get(recipient),
+                )
                 for recipient, count in sorted(told.items())
             ),
             unreadable_from=(signed_at + timedelta(days=KEY_BACKUP_DAYS)).date(),

@@ -280,6 +280,8 @@ COMMANDS: dict[str, list[Refuses | OwnAccess | NoGate]] = {
     "ledger key": [NoGate("tells the public key", command("ledger", "key"))],
     "ledger checkpoint": [NoGate("signs the head of the chain")],
     "ledger correct-clock": [NoGate("goes on at this machine's time, on record")],
+    "disclose notices": [NoGate(TELLS, command("disclose", "notices"))],
+    "disclose told": [NoGate(HOUSE)],
     "hold place": [NoGate(HOUSE)],
     "hold lift": [NoGate(HOUSE)],
     "hold list": [NoGate(TELLS, command("hold", "list"))],

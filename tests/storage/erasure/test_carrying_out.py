@@ -7,6 +7,9 @@ from datetime import timedelta
 
 import pytest
 
+from models.consent.disclosure import Ground, RecipientKind
+from models.consent.facts import EvidenceLevel
+from models.receipts.reference import reference_of
 from models.schema.erasure import ErasureGround, Requester, Step
 from models.schema.errors import BadUsage, KeyDestroyed, NotFound, Refused
 from models.schema.kinds import Role
@@ -18,6 +21,7 @@ from storage.catalogue.orders import OrderState
 from storage.catalogue.uploads import UploadState
 from storage.erasure.orders import Request
 from storage.handles import Operation, Use
+from storage.registers.evidence import Evidence
 from tests.storage.conftest import (
     AGREED,
     BOTH,
@@ -251,8 +255,6 @@ def test_an_order_that_was_taken_back_is_not_carried_out(
 def test_the_persons_copy_alone_tells_whom_a_receipt_is_about(
     storage: Storage, admitted: AdmittedFactory
 ) -> None:
-    from models.receipts.reference import reference_of
-
     admitted("s-1")
     order = storage.orders.place(SUBJECT)
     storage.carrying_out.run(order.id)
@@ -262,3 +264,37 @@ def test_the_persons_copy_alone_tells_whom_a_receipt_is_about(
     with pytest.raises(Refused):
         storage.receipts.for_person(order.id)
     assert storage.receipts.of(order.id).salt is None
+
+
+def test_recipients_of_earlier_disclosures_are_to_be_told_and_it_is_recorded(
+    storage: Storage, admitted: AdmittedFactory
+) -> None:
+    admitted("s-1")
+    recipient = storage.disclosures.register(
+        "Cloud Ltd",
+        kind=RecipientKind.PROCESSOR,
+        region="local",
+        purposes=BOTH,
+        covers=frozenset({"report"}),
+        agreement=Evidence(b"an agreement", EvidenceLevel.DOCUMENT),
+        expires_at=None,
+    )
+    storage.disclosures.disclose(
+        "s-1",
+        "Cloud Ltd",
+        ground=Ground.AGREEMENT,
+        purpose=Purpose.VOICE_CLONING,
+        kinds=frozenset({"report"}),
+        document=None,
+    )
+    order = storage.orders.place(SUBJECT)
+    storage.carrying_out.run(order.id)
+    (informed,) = storage.receipts.of(order.id).receipt.informed
+    assert (informed.recipient, informed.disclosures, informed.told_at) == (recipient.id, 1, None)
+    (notice,) = storage.notices.all()
+    assert (notice.order, notice.recipient, notice.told_at) == (order.id, "Cloud Ltd", None)
+    told = storage.notices.told(order.id, "Cloud Ltd")
+    assert storage.notices.all() == [told]
+    assert storage.notices.told(order.id, "Cloud Ltd") == told
+    with pytest.raises(NotFound):
+        storage.notices.told("0" * 32, "Cloud Ltd")

@@ -53,6 +53,7 @@ def upgrade() -> None:
     sa.Column('steps', sa.JSON(), nullable=False),
     sa.Column('concerned', sa.JSON(), nullable=False),
     sa.Column('removed_rows', sa.JSON(), nullable=False),
+    sa.Column('told', sa.JSON(), nullable=False),
     sa.ForeignKeyConstraint(['order_id'], ['orders.id'], name=op.f('fk_erasures_order_id')),
     sa.PrimaryKeyConstraint('order_id', name=op.f('pk_erasures'))
     )
