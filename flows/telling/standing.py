@@ -61,7 +61,14 @@ def freezes(held: Held, words: Words) -> list[str]:
 
 def orders(held: Held, words: Words) -> list[str]:
     """Every order: what is owed and by when, or what became of it."""
-    return list(chain.from_iterable(_order(order, words) for order in held.orders))
+    owed = {OrderState.PENDING, OrderState.RUNNING}
+    told = list(chain.from_iterable(_order(order, words) for order in held.orders))
+    if any(order.state in owed for order in held.orders):
+        told += [
+            words.say("order.held", case=hold.case, day=day(words, hold.expires_at))
+            for hold in held.holds
+        ]
+    return told
 
 
 def disclosures(held: Held, words: Words) -> list[str]:

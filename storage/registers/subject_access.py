@@ -30,6 +30,7 @@ from storage.catalogue.avatars import Avatar, avatars_of
 from storage.catalogue.decisions import LEDGER_ENTRIES, LEDGER_PAYLOADS
 from storage.catalogue.disclosures import Disclosure, disclosures_of
 from storage.catalogue.freezes import FreezeRow, Scope, freezes_about
+from storage.catalogue.holds import Hold, holds_over
 from storage.catalogue.objects import StoredRow, all_objects_of_subject
 from storage.catalogue.orders import Order, orders_about
 from storage.catalogue.people import Subject
@@ -76,6 +77,8 @@ class Held:
     freezes: Sequence[FreezeRow]
     """Lifted ones included, oldest first."""
     orders: Sequence[Order]
+    holds: Sequence[Hold]
+    """Those in force over anything of theirs: orders wait for them (Policy P20)."""
     accesses: Sequence[Access]
     disclosures: Sequence[tuple[str, Disclosure]]
     """Each with the recipient's name."""
@@ -129,6 +132,7 @@ class SubjectAccess:
                 objects=all_objects_of_subject(connection, subject.id),
                 freezes=freezes_about(connection, scopes),
                 orders=orders_about(connection, scopes),
+                holds=holds_over(connection, [(Scope.SUBJECT, subject.id)], at=self._clock()),
                 accesses=accesses_to(connection, subject.id),
                 disclosures=disclosures_of(connection, subject.id),
                 requests=requests_of(connection, subject.id),

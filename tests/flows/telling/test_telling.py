@@ -34,6 +34,7 @@ from models.schema.purposes import Purpose
 from storage.access_log import Access
 from storage.catalogue.disclosures import Disclosure
 from storage.catalogue.freezes import FreezeRow, Scope
+from storage.catalogue.holds import Hold
 from storage.catalogue.orders import Order, OrderState
 from storage.catalogue.people import Subject
 from storage.catalogue.requests import Request, RequestKind, RequestState
@@ -310,6 +311,19 @@ def test_an_order_is_told_with_its_deadline_and_what_it_waits_for() -> None:
         "Everything is to be erased by 25 December 2026. Not before 10 December 2026: until then "
         "what is missing may still be brought. Order 0rder.",
     ]
+
+
+@each_language
+def test_an_order_that_a_hold_stops_says_the_case_and_where_to_complain(
+    language: Language,
+) -> None:
+    words = telling_words(language)
+    hold = Hold("h", Scope.SUBJECT, "", "d", "0" * 64, 9, AT, LATER)
+    told = standing.orders(_held(orders=[_order()], holds=[hold]), words)
+    assert len(told) == 2
+    assert " d" in told[1]
+    over = standing.orders(_held(orders=[_order(state=OrderState.DONE)], holds=[hold]), words)
+    assert len(over) == 1
 
 
 @each_language
