@@ -117,7 +117,10 @@ class Storage:
         subjects = Subjects(base)
         minors = Minors(base, subjects=subjects)
         consents = Consents(base, subjects=subjects, minors=minors)
-        uploads = Uploads(base, door=door, consents=consents, subjects=subjects)
+        termination = Termination(base)
+        uploads = Uploads(
+            base, door=door, consents=consents, subjects=subjects, termination=termination
+        )
         carrying_out = CarryingOut(base, store=store, door=door)
         expiring = Expiring(base, door=door, uploads=uploads)
         requests = Requests(base, subjects=subjects)
@@ -174,7 +177,7 @@ class Storage:
             receipts=Receipts(base, store=store),
             notices=Notices(base),
             holds=Holds(base, subjects=subjects),
-            termination=Termination(base),
+            termination=termination,
             avatars=avatars,
             artefacts=artefacts,
             store=store,

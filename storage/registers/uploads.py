@@ -15,7 +15,7 @@ from typing import Any
 
 from models.consent.decision import Decision, decide
 from models.consent.facts import NEGATIVE, Fact, Source
-from models.schema.errors import BadUsage, FenceLost, NotFound
+from models.schema.errors import BadUsage, FenceLost, NotFound, Refused
 from models.schema.kinds import Role
 from models.schema.purposes import Purpose
 from storage.catalogue import objects, people, uploads
@@ -28,6 +28,7 @@ from storage.gate import refusal
 from storage.identifiers import checked_id, random_id
 from storage.registers.consents import Consents, Grant
 from storage.registers.subjects import Subjects
+from storage.registers.termination import Termination
 
 WAITED_TOO_LONG = {
     "code": "waited_too_long",
@@ -62,7 +63,13 @@ class Uploads:
     """The register of uploads."""
 
     def __init__(
-        self, base: Foundation, *, door: Door, consents: Consents, subjects: Subjects
+        self,
+        base: Foundation,
+        *,
+        door: Door,
+        consents: Consents,
+        subjects: Subjects,
+        termination: Termination,
     ) -> None:
         self._catalogue = base.catalogue
         self._keys = base.keys
@@ -72,6 +79,7 @@ class Uploads:
         self._door = door
         self._consents = consents
         self._subjects = subjects
+        self._termination = termination
         self._retention = base.retention
         self._clock = base.clock
 
@@ -79,8 +87,15 @@ class Uploads:
         """Write the intent and the consent it carries; returns the upload.
 
         Purposes that were refused or withdrawn are left out, with the reason; where none is left
-        the upload is `refused` and nothing will be received for it.
+        the upload is `refused` and nothing will be received for it. Raises Refused for a closed
+        account, and once the service has ended.
         """
+        if self._termination.has_ended():
+            raise Refused(
+                "The service has ended; nothing is taken in any more.",
+                remedy="`likeness service show` says when (Policy P14).",
+                code="service_ended",
+            )
         now = self._clock()
         grant = replace(declaration.grant, source=Source.UPLOAD).checked(now)
         if not declaration.purposes:

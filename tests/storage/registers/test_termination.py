@@ -9,7 +9,7 @@ import pytest
 
 from models.consent.facts import EvidenceLevel
 from models.schema.erasure import ErasureGround, Requester
-from models.schema.errors import BadInput, LikenessError, NotFound
+from models.schema.errors import BadInput, LikenessError, NotFound, Refused
 from models.schema.kinds import Role
 from storage.assembly import Storage
 from storage.catalogue import orders
@@ -190,7 +190,7 @@ def test_nobody_is_ordered_twice_and_who_came_in_between_is_not_forgotten(
     clock.advance(30 * DAY)
     assert len(termination.order_all()) == 1
     assert termination.order_all() == []
-    received("s-2")
+    storage.subjects.ensure("s-2", account=None)
     assert len(termination.order_all()) == 1
     assert len(_orders(storage)) == 2
     assert termination.left().people == []
@@ -212,3 +212,17 @@ def test_an_order_that_was_cancelled_is_placed_again(
             writing.connection, order, expected=[OrderState.PENDING], state=OrderState.CANCELLED
         )
     assert len(termination.order_all()) == 1
+
+
+def test_once_it_has_ended_nothing_is_taken_in_any_more(
+    termination: Termination,
+    received: ReceivedFactory,
+    clock: MovableClock,
+    after: After,
+) -> None:
+    termination.announce(after(30), NOTICE)
+    received("s-1")
+    clock.advance(31 * DAY)
+    with pytest.raises(Refused) as refused:
+        received("s-2")
+    assert refused.value.reason == "service_ended"
