@@ -28,9 +28,9 @@ class Hum:
             sound, _ = read_sound(folder, samples[step - 1].files[0])
             for start in range(0, len(sound) - WINDOW, WINDOW // 2):
                 power = np.abs(np.fft.rfft(sound[start : start + WINDOW] * np.hanning(WINDOW))) ** 2
-                repeats = np.fft.irfft(power)[RATE_HZ // 400 : RATE_HZ // 70]
-                if repeats.max() > 0.3 * power.mean() > 1e-3:  # loud, and alike a period later
-                    log_f0 = np.log(RATE_HZ / (repeats.argmax() + RATE_HZ // 400))
+                lag = (repeats := np.fft.irfft(power)[RATE_HZ // 400 : RATE_HZ // 70]).argmax()
+                if 0 < lag < len(repeats) - 1 and repeats[lag] > 0.3 * power.mean() > 1e-3:
+                    log_f0 = np.log(RATE_HZ / (lag + RATE_HZ // 400))
                     state[1:] += [*np.log(power + 1e-9), log_f0, 1]
             state[0] = step
             kept = write_tensors(folder, f"step-{step}", c.FileRole.CHECKPOINT, {"state": state})
