@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from storage.expiring import Expired
-
 from storage.assembly import Storage
+from storage.expiring import Expired
 
 
 def let_expire(house: Storage) -> Expired:

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from storage.expiring import Expired
-
 from flows.settings import Settings
 from flows.shielding import shielded
 from flows.steward.reconcile import reconcile_all
@@ -15,6 +13,7 @@ from flows.steward.retention import let_expire
 from flows.steward.sweep import Failed, Swept, exit_code_of, sweep_orders
 from models.schema.errors import LikenessError
 from storage.assembly import Storage
+from storage.expiring import Expired
 from storage.reconcile import Repairs
 
 
