@@ -36,7 +36,7 @@ test-services: setup
 
 race: setup
 	@install/set-up services
-	LIKENESS_TEST_SERVICES=1 .venv/bin/python -m pytest -m long tests/storage/test_withdrawal_race.py
+	LIKENESS_TEST_SERVICES=1 .venv/bin/python -m pytest -m long tests/storage/test_withdrawal_race.py tests/storage/test_door_training.py
 
 lint: setup
 	.venv/bin/ruff check

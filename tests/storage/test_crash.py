@@ -7,6 +7,7 @@ and every SQL statement, and the process kills itself at the n-th, for every n u
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -47,7 +48,7 @@ def _die_at(step: int) -> None:
     sys.addaudithook(audit)
 
 
-def _in_child(step: int, work: Callable[[], None]) -> bool:
+def _in_child(step: int, work: Callable[[], object]) -> bool:
     """Run work in a forked child that dies at a step; True when it was killed."""
     child = os.fork()
     if child == 0:
@@ -104,15 +105,31 @@ def _assert_whole(addresses: StorageAddresses, home: Path, step: int) -> None:
 @pytest.mark.timeout(600)
 def test_a_writer_killed_at_any_step_leaves_neither_stray_nor_plain_byte(
     tmp_path: Path,
+    new_home: Path,
     addresses_in: Callable[[Path], StorageAddresses],
     declaration: Declaration,
 ) -> None:
     step, killed = 1, True
     while killed:
         home = tmp_path / str(step)
+        shutil.copytree(new_home, home)
         addresses = addresses_in(home)
         killed = _in_child(step, lambda a=addresses: _write(a, declaration))  # type: ignore[misc]
         _assert_whole(addresses, home, step)
+        shutil.rmtree(home)
         step += 1 if step < 30 else 3
     assert step > 100, "the hook counted too few steps to have seen the whole way"
     assert Purpose.VOICE_CLONING in declaration.purposes
+
+
+def test_a_home_whose_setting_up_is_killed_is_set_up_by_the_next_command(
+    tmp_path: Path, addresses_in: Callable[[Path], StorageAddresses]
+) -> None:
+    step, killed = 1, True
+    while killed:
+        home = tmp_path / str(step)
+        addresses = addresses_in(home)
+        killed = _in_child(step, lambda a=addresses: Storage.open(a))  # type: ignore[misc]
+        _assert_whole(addresses, home, step)
+        step += 1 if step < 10 else 31
+    assert step > 100, "the hook counted too few steps to have seen the whole way"

@@ -53,7 +53,9 @@ MEBIBYTE = 1024 * 1024
 STOPPED = (ConsentRefused, FenceLost, Frozen)
 
 pytestmark = pytest.mark.parametrize(
-    "storage", ["embedded", pytest.param("served", marks=pytest.mark.services)], indirect=True
+    "storage",
+    ["embedded", pytest.param("served", marks=[pytest.mark.services, pytest.mark.long])],
+    indirect=True,
 )
 
 
