@@ -18,7 +18,7 @@ help:
 	@echo 'make weights            check every pretrained file, and pull what is missing or wrong'
 	@echo 'make bench-consent      what consent costs: decisions, appends, ledger verify, the gate'
 	@echo 'make bench-erasure      what erasing costs, beside bare deletes; OBJECTS=100000 takes minutes'
-	@echo 'make histories          10,000 random histories of uploads, orders, crashes and restores'
+	@echo 'make histories          erasures killed after each step; 10,000 random histories; hours'
 	@echo 'make clean              remove caches and .demo; .venv stays'
 
 setup:
@@ -37,6 +37,9 @@ test-services: setup
 race: setup
 	@install/set-up services
 	LIKENESS_TEST_SERVICES=1 .venv/bin/python -m pytest -m long tests/storage/test_withdrawal_race.py tests/storage/test_door_training.py
+
+histories: setup
+	.venv/bin/python -m pytest -n 2 -m long tests/storage/erasure/test_killed.py tests/storage/erasure/test_histories.py
 
 lint: setup
 	.venv/bin/ruff check

@@ -135,6 +135,21 @@ class Ledger:
             said = {"newest": stamp(last)}
             return self._write(writing, newest[0] + 1, newest, CLOCK_CORRECTED, said, at=stamp(now))
 
+    def say_again(
+        self, writing: Writing, event: str, payload: dict[str, Any], *, subject_id: str
+    ) -> int:
+        """Add an act that a restored copy lost, in the transaction that resumes after it."""
+        newest = tip(writing.connection)
+        return self._write(
+            writing,
+            newest[0] + 1,
+            newest,
+            event,
+            payload,
+            at=self._moment(writing.connection, newest[0]),
+            subject_id=subject_id,
+        )
+
     def _write(
         self,
         writing: Writing,

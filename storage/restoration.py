@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Final, TypeVar
 
+from models.consent.facts import NEGATIVE
 from models.schema.purposes import Purpose
-from storage.catalogue import freezes, holds, orders, policies
+from storage.catalogue import freezes, holds, orders, people, policies
 from storage.catalogue.freezes import FreezeRow, Scope
 from storage.catalogue.holds import Hold
 from storage.catalogue.orders import Order, OrderState
@@ -18,6 +19,7 @@ from storage.recorded_erasures import RecordedErasures
 from storage.recorded_head import holds as holds_entry
 
 Known = TypeVar("Known")
+_NEGATIVE: Final = frozenset(event.value for event in NEGATIVE)
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ def apply_recorded(catalogue: Database, keys: KeyStore, ledger: Ledger) -> Resto
             _hold_again(writing, hold)
         if behind:
             ledger.resume_after_restore(writing, recorded)
+        for freeze in lost_freezes:
+            _say_again(writing, ledger, freeze)
     return Restored(
         freezes=len(lost_freezes),
         policies=len(lost_policies),
@@ -91,6 +95,20 @@ def _freeze(freeze: RecordedFreeze) -> FreezeRow:
     values["scope"] = Scope(freeze.scope)
     values["purpose"] = Purpose(freeze.purpose) if freeze.purpose else None
     return FreezeRow(**values)
+
+
+def _say_again(writing: Writing, ledger: Ledger, freeze: RecordedFreeze) -> None:
+    """A withdrawal or refusal is more than its stop: only a newer consent outweighs it."""
+    if freeze.purpose is None or freeze.cause not in _NEGATIVE or freeze.scope != Scope.SUBJECT:
+        return
+    if people.subject_by_id(writing.connection, freeze.scope_id) is None:
+        return
+    payload = {
+        "subject": freeze.scope_id,
+        "purpose": freeze.purpose,
+        "acted_at": freeze.created_at.isoformat(),
+    }
+    ledger.say_again(writing, freeze.cause, payload, subject_id=freeze.scope_id)
 
 
 def _owed_again(order: Order) -> Order:

@@ -88,12 +88,12 @@ class CarryingOut:
         bring_current(self._catalogue, self._base.keys, self._base.ledger)
         lease = Lease(self._catalogue, clock=self._clock)
         order = lease.take(order_id)
-        record_owed(self._catalogue, self._base.keys, order, salt=None)
-        if order.state is OrderState.DONE:
-            self._recorded.record_state(order.id, OrderState.DONE, done_at=order.done_at)
-            return order
-        self._passed("taken")
         try:
+            record_owed(self._catalogue, self._base.keys, order, salt=None)
+            if order.state is OrderState.DONE:
+                self._recorded.record_state(order.id, OrderState.DONE, done_at=order.done_at)
+                return order
+            self._passed("taken")
             for _ in range(_ROUNDS):
                 self._until_verified(order, lease, elsewhere)
                 if self._progress(order).done(Step.VERIFIED):

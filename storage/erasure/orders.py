@@ -216,6 +216,8 @@ class Orders:
             if order.starts_at is not None and order.starts_at > self._clock():
                 continue
             if order.purpose is None:
+                if order.keep_shared and not request.keep_shared and _is_owed(order):
+                    continue  # the person now wants the shared uploads gone too
                 return order
             if not _agreed_since(connection, order):
                 return order
@@ -294,6 +296,10 @@ def _lock(connection: Connection, scope: Scope, scope_id: str) -> None:
     subject = holds.subject_of(connection, scope, scope_id)
     if subject is not None:
         people.lock(connection, subject.id, exclusively=True)
+
+
+def _is_owed(order: Order) -> bool:
+    return order.state in {OrderState.PENDING, OrderState.RUNNING}
 
 
 def _agreed_since(connection: Connection, order: Order) -> bool:
