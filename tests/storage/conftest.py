@@ -215,7 +215,11 @@ def storage(
         region="local",
         retention=Retention(),
     )
-    return Storage.open(served, clock=clock)
+    opened = Storage.open(served, clock=clock)
+    # Their pools would keep connections of every test until the server takes no more.
+    for database in (opened.catalogue, opened.keys.database):
+        request.addfinalizer(database.engine.dispose)
+    return opened
 
 
 @pytest.fixture
