@@ -39,7 +39,7 @@ race: setup
 	LIKENESS_TEST_SERVICES=1 .venv/bin/python -m pytest -m long tests/storage/test_withdrawal_race.py tests/storage/test_door_training.py
 
 histories: setup
-	.venv/bin/python -m pytest -n 2 -m long tests/storage/erasure/test_killed.py tests/storage/erasure/test_histories.py
+	.venv/bin/python -m pytest -n 2 -m long tests/storage/erasure tests/flows/test_training.py
 
 lint: setup
 	.venv/bin/ruff check

@@ -657,7 +657,11 @@ def _assert_all_gone(trainer: Trainer, voice: Artefact, said: str) -> None:
 
 @pytest.mark.media
 @pytest.mark.weights
-@pytest.mark.parametrize("child", [False, True], ids=["in our process", "as a child"])
+@pytest.mark.parametrize(
+    "child",
+    [False, pytest.param(True, marks=pytest.mark.long)],
+    ids=["in our process", "as a child"],
+)
 def test_a_real_recording_becomes_a_voice_that_speaks_and_is_erased_with_a_receipt(
     media: Path,
     tmp_path: Path,

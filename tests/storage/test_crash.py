@@ -117,7 +117,7 @@ def test_a_writer_killed_at_any_step_leaves_neither_stray_nor_plain_byte(
         killed = _in_child(step, lambda a=addresses: _write(a, declaration))  # type: ignore[misc]
         _assert_whole(addresses, home, step)
         shutil.rmtree(home)
-        step += 1 if step < 30 else 3
+        step += 1 if step < 30 else 4
     assert step > 100, "the hook counted too few steps to have seen the whole way"
     assert Purpose.VOICE_CLONING in declaration.purposes
 
@@ -131,5 +131,5 @@ def test_a_home_whose_setting_up_is_killed_is_set_up_by_the_next_command(
         addresses = addresses_in(home)
         killed = _in_child(step, lambda a=addresses: Storage.open(a))  # type: ignore[misc]
         _assert_whole(addresses, home, step)
-        step += 1 if step < 10 else 31
+        step += 1 if step < 6 else 47
     assert step > 100, "the hook counted too few steps to have seen the whole way"

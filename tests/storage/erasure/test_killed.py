@@ -30,7 +30,7 @@ from tests.storage.erasure.conftest import (
 )
 
 EACH: Final = "subject"
-"""The scope of which every 3rd step is tried in every run, each single one by `make histories`."""
+"""The scope of which every 5th step is tried in every run, each single one by `make histories`."""
 EVERY: Final = 8
 """Of the other scopes every 8th is. Each day tries others."""
 
@@ -152,7 +152,7 @@ def _killed(houses: Houses, case: Case, step: int) -> tuple[bool, list[str]]:
 @pytest.mark.parametrize(
     ("name", "between"),
     [
-        *((name, 3 if name == EACH else EVERY) for name in CASES),
+        *((name, 5 if name == EACH else EVERY) for name in CASES),
         pytest.param(EACH, 1, marks=pytest.mark.long),
     ],
 )

@@ -168,6 +168,18 @@ def test_an_order_that_another_overtakes_after_any_action_comes_to_its_end(
         at += 2
 
 
+def test_whoever_first_keeps_what_other_avatars_share_may_have_it_erased_before_that_is_done(
+    houses: Houses,
+) -> None:
+    alone, whole = CASES["avatar_alone"], CASES["avatar"]
+    house = houses.copied()
+    known = before(house, houses.template, whole)
+    orders = [house.storage.orders.place(each.request(houses.template)) for each in (alone, whole)]
+    for order in orders:
+        house.storage.carrying_out.run(order.id)
+    assert_erased(house, houses.template, whole, known, *orders)
+
+
 # --- two workers on one order -------------------------------------------------------------------
 
 
