@@ -151,7 +151,9 @@ def test_a_copy_from_the_middle_of_an_erasure_is_carried_to_its_end_again(
     assert_erased(house, houses.template, case, known, order)
 
 
-def test_what_was_withdrawn_since_the_copy_is_granted_by_no_later_upload(houses: Houses) -> None:
+def test_what_was_withdrawn_since_the_copy_is_granted_by_no_later_upload(
+    houses: Houses, clock: MovableClock
+) -> None:
     house = houses.copied()
     backup = Backup.of(house)
     house.storage.consents.withdraw("s-1", Purpose.VOICE_CLONING)
@@ -160,6 +162,8 @@ def test_what_was_withdrawn_since_the_copy_is_granted_by_no_later_upload(houses:
     house.storage.reconciler.run()
     upload = house.receive("s-1", BOTH)
     assert house.storage.uploads.by_id(upload).purposes == {Purpose.DIGITAL_HUMAN}
+    house.clock.advance(timedelta(hours=1))
+    clock.advance(timedelta(seconds=1))
     house.storage.consents.grant("s-1", BOTH, house.agreed(b"a new form, signed since"))
     upload = house.receive("s-1", BOTH)
     assert house.storage.uploads.by_id(upload).purposes == BOTH
