@@ -18,7 +18,7 @@ help:
 	@echo 'make weights            check every pretrained file, and pull what is missing or wrong'
 	@echo 'make bench-consent      what consent costs: decisions, appends, ledger verify, the gate'
 	@echo 'make bench-erasure      what erasing costs, beside bare deletes; OBJECTS=100000 takes minutes'
-	@echo 'make histories          erasures killed after each step; 10,000 random histories; hours'
+	@echo 'make histories          erasures at length: killed after each single step; minutes'
 	@echo 'make clean              remove caches and .demo; .venv stays'
 
 setup:
